@@ -1,0 +1,63 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// longest is how many runes of one string a server controls stand in a report; saved runs are not cut.
+const longest = 2000
+
+// clean makes a string that a server controls safe to stand in one line of any report: control
+// characters, escape sequences, direction marks and invalid UTF-8 become visible, and what is
+// longer than anybody reads is cut with a note.
+func clean(s string) string { return cleanUpTo(s, longest, false) }
+
+// cleanText is clean for text of several lines: line feeds and tabs stay.
+func cleanText(s string) string { return cleanUpTo(s, 2*longest, true) }
+
+func cleanUpTo(s string, limit int, lines bool) string {
+	var b strings.Builder
+	n := 0
+	for i := 0; i < len(s); {
+		c, size := utf8.DecodeRuneInString(s[i:])
+		if n >= limit {
+			fmt.Fprintf(&b, "… (cut, %s bytes in all)", thousands(int64(len(s))))
+			break
+		}
+		switch {
+		case c == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case lines && (c == '\n' || c == '\t'):
+			b.WriteRune(c)
+		case lines && c == '\r' && strings.HasPrefix(s[i+size:], "\n"):
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c == ' ':
+			b.WriteByte(' ')
+		case unsafe(c):
+			if c < 0x100 {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			} else {
+				fmt.Fprintf(&b, `\u%04x`, c)
+			}
+		default:
+			b.WriteRune(c)
+		}
+		n++
+		i += size
+	}
+	return b.String()
+}
+
+// unsafe reports whether a rune could steer a terminal, reorder a line, or hide.
+func unsafe(c rune) bool {
+	return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Co, c) || unicode.Is(unicode.Zl, c) ||
+		unicode.Is(unicode.Zp, c) || c == 0xFFFE || c == 0xFFFF || (unicode.IsSpace(c) && c != ' ') || !unicode.IsGraphic(c)
+}
