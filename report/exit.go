@@ -45,7 +45,11 @@ func (r *Run) decide(g Gate) (int, string) {
 			return ExitFail, "no longer checked, but was in the baseline: " + few(ids(d.NoLongerChecked))
 		}
 	} else if len(failing) > 0 {
-		return ExitFail, plural(len(failing), "rule") + " did not hold: " + few(failing)
+		reason := plural(len(failing), "rule") + " did not hold: " + few(failing)
+		if code, why := r.thresholdExit(); code == ExitThreshold {
+			reason += "; " + why
+		}
+		return ExitFail, reason
 	}
 	if code, why := r.thresholdExit(); code != ExitOK {
 		return code, why

@@ -18,6 +18,9 @@ func clean(s string) string { return cleanUpTo(s, longest, false) }
 // cleanText is clean for text of several lines: line feeds and tabs stay.
 func cleanText(s string) string { return cleanUpTo(s, 2*longest, true) }
 
+// cleanCommand is clean for a command line, which is of no use when cut short.
+func cleanCommand(s string) string { return cleanUpTo(s, 8*longest, false) }
+
 func cleanUpTo(s string, limit int, lines bool) string {
 	var b strings.Builder
 	n := 0
