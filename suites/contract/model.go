@@ -51,6 +51,22 @@ type Contract struct {
 	Safety       Safety
 	ClockSkew    time.Duration // 120s unless given
 	NotSpecified []string
+
+	// File is where the contract came from: a path, or the name of a shipped contract.
+	File string
+	// Absent lists the optional parts that Bind left out because their variables are unset.
+	Absent []Absent
+
+	tree  *node   // merged, as loaded
+	opt   Options // as loaded
+	bound bool
+}
+
+// Absent is an optional part of a contract that a run goes without.
+type Absent struct {
+	Where     string   // clients.second, grants.password, client.secret
+	Variables []string // what to set to have it
+	Because   string   // the absent part that it needs, if it is not its own variables
 }
 
 // Endpoint is the token endpoint as documented; a Grant may replace parts of it.
@@ -72,9 +88,9 @@ type AuthorizationEndpoint struct {
 	PKCE           string // required, optional, unsupported, or empty
 }
 
-// Metadata switches the RFC 8414 rules on.
+// Metadata switches the RFC 8414 rules on, if it has an issuer.
 type Metadata struct {
-	Issuer string // exact issuer identifier
+	Issuer string // exact issuer identifier; may be empty beside JWKS
 	JWKS   string // key set address where the page names one outside metadata
 }
 
@@ -89,7 +105,9 @@ type Resource struct {
 	URL      string
 	Expect   int    // its normal status; 0 means any 2xx
 	UserInfo bool   // it is the OpenID UserInfo endpoint
-	Scope    string // URL of a resource that needs a scope the golden token lacks
+	Needs    string // the scope it needs; empty: any token will do
+	// Scoped is a further resource whose scope the golden token lacks.
+	Scoped *Resource
 }
 
 // Transport is what the page or the operator says about TLS.
@@ -148,6 +166,7 @@ type User struct {
 	Name     string // fixture name, "" for the primary user
 	UserName string
 	Password string
+	When     string
 }
 
 // Scopes says what the client may ask for.
@@ -213,6 +232,8 @@ type Field struct {
 	URLEncoded       string
 	Meaning          string
 	ListedAsRequired *bool
+
+	fromReference bool // Value came through a reference, so it is no source word
 }
 
 // Required says how firmly the page asks for a field.
@@ -236,6 +257,7 @@ type ErrorRow struct {
 	Status      []string // "400" or "4xx"; empty: the page names none
 	Code        []any    // string or number; empty: the page names none
 	Fields      []Field
+	Dropped     []string // members of error_fields that this row's answers do not have
 	Grants      []string
 	Parameters  []string
 	ContentType string
