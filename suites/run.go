@@ -1,0 +1,339 @@
+package suites
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"grantcheck/report"
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
+// Config is everything a run needs to know. Contract is obligatory; the zero
+// value of the rest judges every rule of the contract's edition at the pace its
+// safety section allows.
+type Config struct {
+	Contract *contract.Contract // bound: no references left
+	Exchange exchange.Options   // address, transport, secrets to keep out of every report
+
+	Edition   string // oauth20, bcp, oauth21; "": the contract's
+	Strict    bool
+	Selection Selection
+	Allow     []string // effects consented to, "grant:KEY" for grants that ask, or "all"
+
+	Rate        *float64      // requests per second; nil: the contract's safety.max_rate; 0 lifts the pace
+	MaxRequests int           // 0: the contract's safety.max_requests; negative: no limit
+	Parallel    int           // checks at a time; 0: 4
+	MaxWait     time.Duration // longest single wait a throttling endpoint may ask for; 0: one minute
+
+	FailOn    report.Verdict // fail, warn or note; "": fail
+	MinJudged float64        // share of what applies that must be judged for exit 0; 0: 0.5
+
+	Emulated bool              // the endpoint is the built-in emulator
+	Labels   map[string]string // stand in the header of every report
+	Version  string            // of the program
+	Dropped  []Dropped         // what binding left out for want of a variable
+
+	// Plain runs the rules without Ginkgo, with the same findings: for a test binary that holds
+	// Ginkgo specs of its own, whose tree a second suite would end, and for many runs at a time.
+	Plain bool
+
+	Clock    Clock          // nil: the system's
+	Progress func(Progress) // called from several goroutines, after each rule and wait
+}
+
+// Dropped is a fixture or endpoint of the contract that is not there because its variables are not set.
+type Dropped struct {
+	What      string   // in words: "a second client"
+	Variables []string // names to set
+}
+
+// Progress is where a run stands.
+type Progress struct {
+	Done, Total int
+	Rule        string // the rule that was just judged, or that waits
+	Verdict     report.Verdict
+	Waiting     string        // what it waits for, "" when it does not
+	For         time.Duration // how long
+	Requests    int
+}
+
+func (cfg Config) maxWait() time.Duration { return cmp.Or(cfg.MaxWait, time.Minute) }
+
+func (cfg Config) pace() exchange.ClientOptions {
+	p := exchange.ClientOptions{Sleep: cfg.Clock.Sleep}
+	switch {
+	case cfg.Rate != nil:
+		p.Rate = *cfg.Rate
+	case !cfg.Emulated:
+		p.Rate = cfg.Contract.Safety.MaxRate
+	}
+	return p
+}
+
+// A session is one run in the making: prepared once, judged rule by rule by
+// whoever drives it, and reported at the end.
+type session struct {
+	cfg      Config
+	engine   *engine
+	selected []Rule
+	filtered bool
+	started  time.Time
+	wrong    []report.Preflight
+}
+
+// prepare checks the configuration; nothing is sent.
+func prepare(cfg Config) (*session, error) {
+	if cfg.Contract == nil {
+		return nil, errors.New("suites: Config.Contract is nil; contract.Open loads one, Bind puts the values in")
+	}
+	if cfg.Contract.Abstract {
+		return nil, fmt.Errorf("contract %s is abstract: it can only be extended", cfg.Contract.Name)
+	}
+	cfg.Clock = cmp.Or[Clock](cfg.Clock, SystemClock{})
+	cfg.Parallel = cmp.Or(cfg.Parallel, 4)
+	switch {
+	case cfg.MaxRequests < 0:
+		cfg.MaxRequests = 0
+	case cfg.MaxRequests == 0 && !cfg.Emulated:
+		cfg.MaxRequests = cfg.Contract.Safety.MaxRequests
+	}
+	cfg.Edition = cmp.Or(cfg.Edition, cfg.Contract.Edition, "oauth20")
+	edition, ok := EditionNamed(cfg.Edition)
+	if !ok {
+		return nil, fmt.Errorf("edition %q: it is one of %s", cfg.Edition, strings.Join(AllEditions.Names(), ", "))
+	}
+	for _, a := range cfg.Allow {
+		if a != "all" && !strings.HasPrefix(a, "grant:") && !slices.Contains(Effects, Effect(a)) {
+			return nil, fmt.Errorf("--allow %q is no effect; did you mean %q? grantcheck rules RULE shows the effects of each", a, nearest(a, effectNames()))
+		}
+	}
+	if cfg.Exchange.Now == nil {
+		cfg.Exchange.Now = cfg.Clock.Now
+	}
+	target, err := exchange.NewTarget(cfg.Contract, cfg.Exchange)
+	if err != nil {
+		return nil, err
+	}
+	sel := cfg.Selection
+	sel.Edition = edition
+	selected, err := sel.Select(Rules())
+	if err != nil {
+		return nil, err
+	}
+	return &session{
+		cfg: cfg, engine: newEngine(cfg, target, edition, selected), selected: selected,
+		filtered: len(cfg.Selection.Rules)+len(cfg.Selection.Groups) > 0, started: cfg.Clock.Now(),
+	}, nil
+}
+
+func effectNames() []string {
+	names := []string{"all"}
+	for _, f := range Effects {
+		names = append(names, string(f))
+	}
+	return names
+}
+
+// preflight finds the golden request; without one that is our fault nothing is judged.
+func (s *session) preflight(ctx context.Context) {
+	s.wrong = s.engine.findGolden(ctx)
+	if len(s.wrong) == 0 {
+		return
+	}
+	w := s.wrong[0]
+	for _, t := range s.engine.order {
+		t.once.Do(func() {
+			t.check = blank(t.rule)
+			t.check.Verdict, t.check.ReasonKind, t.check.Reason = report.Inconclusive, w.Kind, w.Message
+			close(t.done)
+		})
+	}
+}
+
+// result is the finding of one rule, after everything has been judged.
+func (s *session) result(id string) report.Check { return s.engine.rules[id].check }
+
+// report makes the saved run of what was judged.
+func (s *session) report(interrupted bool) *report.Run {
+	e, c := s.engine, s.cfg.Contract
+	run := &report.Run{
+		Schema:   report.Schema,
+		Tool:     report.Tool{Name: "grantcheck", Version: cmp.Or(s.cfg.Version, exchange.Version), Catalogue: CatalogueVersion},
+		Contract: report.Contract{Name: c.Name, Title: c.Title, Edition: s.cfg.Edition, Strict: s.cfg.Strict, Decide: decides(c), Pages: c.Page, NotSpecified: c.NotSpecified},
+		Labels:   s.cfg.Labels, Endpoint: report.Endpoint{URL: e.target.TokenURL(nil), Emulated: s.cfg.Emulated},
+		Started: s.started, DurationMS: milliseconds(s.cfg.Clock.Now().Sub(s.started)),
+		Complete: !s.filtered && !interrupted && len(s.wrong) == 0, Interrupted: interrupted,
+		Preflight: s.wrong, Facts: e.facts,
+		Machine: &report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},
+	}
+	switch {
+	case interrupted:
+		run.Incomplete = "interrupted"
+	case s.filtered:
+		run.Incomplete = "filtered by --rule or --group"
+	case len(s.wrong) > 0:
+		run.Incomplete = "stopped in preflight"
+	}
+	place := s.exchanges(run)
+	for _, r := range s.selected {
+		t := e.rules[r.ID]
+		check := t.check
+		check.Exchanges = []int{}
+		for _, sample := range t.looked {
+			check.Exchanges = append(check.Exchanges, place[sample])
+		}
+		s.waive(&check)
+		run.Checks = append(run.Checks, check)
+	}
+	for i := range run.Facts {
+		for j, n := range run.Facts[i].Exchanges {
+			run.Facts[i].Exchanges[j] = place[e.samples[n]]
+		}
+	}
+	for i := range run.Preflight {
+		if n := run.Preflight[i].Exchange; n != nil {
+			at := place[e.samples[*n]]
+			run.Preflight[i].Exchange = &at
+		}
+	}
+	run.Unlocks = s.unlocks(run.Checks)
+	run.Waivers = s.waivers(run.Checks)
+	run.Summarize()
+	return run
+}
+
+// exchanges puts the run's exchanges into the report: by rule in catalogue
+// order, each rule's in the order they were sent.
+func (s *session) exchanges(run *report.Run) map[*Sample]int {
+	order := map[string]int{"": -1}
+	for i, r := range Rules() {
+		order[r.ID] = i
+	}
+	samples := slices.Clone(s.engine.samples)
+	slices.SortStableFunc(samples, func(a, b *Sample) int { return cmp.Compare(order[a.Rule], order[b.Rule]) })
+	place := make(map[*Sample]int, len(samples))
+	run.Exchanges = make([]report.Exchange, len(samples))
+	for i, sample := range samples {
+		place[sample] = i
+		run.Exchanges[i] = sample.Report()
+	}
+	return place
+}
+
+// decides tells which verdicts the contract lets decide the exit code.
+func decides(c *contract.Contract) report.Sides {
+	documented, standard := slices.Contains(c.Verdicts, "documented"), slices.Contains(c.Verdicts, "standard")
+	switch {
+	case documented && !standard:
+		return report.DocumentedOnly
+	case standard && !documented:
+		return report.StandardOnly
+	}
+	return report.BothSides
+}
+
+// waive applies the contract's waiver of a rule. It changes the verdict only
+// where it keeps something out of the exit code, and never the two sides.
+func (s *session) waive(check *report.Check) {
+	for _, w := range s.cfg.Contract.Waivers {
+		if w.Rule != check.Rule {
+			continue
+		}
+		out := report.Waiver{Reason: w.Reason, Owner: w.Owner, Expires: w.Expires.Format(time.DateOnly), State: "active"}
+		bad := check.Verdict == report.Fail || check.Verdict == report.Warn
+		switch {
+		case s.expired(w):
+			out.State = "expired"
+		case bad:
+			check.Verdict = report.Waived
+		case check.Verdict.Judged():
+			out.State = "idle"
+		default:
+			out.State = "unjudged"
+		}
+		check.Waiver = &out
+	}
+}
+
+// expired reports whether a waiver's day is over.
+func (s *session) expired(w contract.Waiver) bool {
+	return !s.cfg.Clock.Now().Before(w.Expires.AddDate(0, 0, 1))
+}
+
+func (s *session) waivers(checks []report.Check) []report.WaiverState {
+	var out []report.WaiverState
+	for _, c := range checks {
+		if c.Waiver != nil {
+			out = append(out, report.WaiverState{Rule: c.Rule, Waiver: *c.Waiver})
+		}
+	}
+	return out
+}
+
+// unlocks tells once, at the end of a run, which fixtures and consents would let more be judged.
+func (s *session) unlocks(checks []report.Check) []report.Unlock {
+	var out []report.Unlock
+	for _, c := range checks {
+		if c.ReasonKind != report.NeedsFixture && c.ReasonKind != report.NeedsConsent {
+			continue
+		}
+		name := c.Needs
+		how := s.how(c)
+		if c.ReasonKind == report.NeedsConsent {
+			name = "--allow " + c.Needs
+		}
+		i := slices.IndexFunc(out, func(u report.Unlock) bool { return u.Kind == c.ReasonKind && u.Name == name })
+		if i < 0 {
+			out = append(out, report.Unlock{Kind: c.ReasonKind, Name: name, How: how})
+			i = len(out) - 1
+		}
+		out[i].Rules = append(out[i].Rules, c.Rule)
+	}
+	slices.SortStableFunc(out, func(a, b report.Unlock) int { return cmp.Compare(len(b.Rules), len(a.Rules)) })
+	return out
+}
+
+func (s *session) how(c report.Check) string {
+	if c.ReasonKind == report.NeedsConsent {
+		return ""
+	}
+	for _, d := range s.cfg.Dropped {
+		if d.What == c.Needs {
+			return "set " + strings.Join(d.Variables, ", ")
+		}
+	}
+	return ""
+}
+
+// exitCode judges the finished run by the configuration.
+func (s *session) exitCode(run *report.Run) {
+	run.Decide(report.Gate{FailOn: s.cfg.FailOn, MinJudged: cmp.Or(s.cfg.MinJudged, report.DefaultMinJudged)})
+}
+
+func (e *engine) progress(t *task) {
+	p := Progress{Total: len(e.order), Rule: t.rule.ID, Verdict: t.check.Verdict}
+	for _, o := range e.order {
+		select {
+		case <-o.done:
+			p.Done++
+		default:
+		}
+	}
+	e.mu.Lock()
+	p.Requests = e.cost.requests
+	e.mu.Unlock()
+	e.cfg.Progress(p)
+}
+
+func (e *engine) waiting(r Rule, d time.Duration, what string) {
+	if e.cfg.Progress != nil && what != "" {
+		e.cfg.Progress(Progress{Total: len(e.order), Rule: r.ID, Waiting: what, For: d})
+	}
+}
