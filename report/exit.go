@@ -37,12 +37,12 @@ func (r *Run) decide(g Gate) (int, string) {
 	}
 	failing := r.failing(g.FailOn)
 	if g.Baseline != nil {
-		d := Compare(g.Baseline, r)
+		d := Compare(g.Baseline, r, g.FailOn)
 		if n := len(d.NewlyFailing); n > 0 {
-			return ExitFail, "newly failing against the baseline: " + few(ids(d.NewlyFailing))
+			return ExitFail, "newly failing against the baseline: " + few(names(d.NewlyFailing))
 		}
 		if n := len(d.NoLongerChecked); n > 0 {
-			return ExitFail, "no longer checked, but was in the baseline: " + few(ids(d.NoLongerChecked))
+			return ExitFail, "no longer checked, but was in the baseline: " + few(names(d.NoLongerChecked))
 		}
 	} else if len(failing) > 0 {
 		reason := plural(len(failing), "rule") + " did not hold: " + few(failing)
@@ -139,7 +139,7 @@ func (r *Run) judgedExit(min float64) (int, string) {
 
 // qualified is a rule's id, with its contract when the run covers several.
 func (r *Run) qualified(contract, rule string) string {
-	if len(r.Contracts) > 1 {
+	if len(r.Contracts) > 1 && contract != "" {
 		return contract + ": " + rule
 	}
 	return rule

@@ -193,7 +193,8 @@ type SeriesPoint struct {
 	MaxMS        float64 `json:"max_ms,omitempty"`
 	ServiceP99MS float64 `json:"service_p99_ms,omitempty"`
 	LagP99MS     float64 `json:"lag_p99_ms,omitempty"`
-	Errors       int64   `json:"errors,omitempty"` // of Other: server_error, timeout, connection
+	Errors       int64   `json:"errors,omitempty"`    // of Other: server_error, timeout, connection
+	Histogram    string  `json:"histogram,omitempty"` // of response times, encoded as in Histogram; shards only
 }
 
 type Stage struct {

@@ -12,14 +12,26 @@ const longest = 2000
 
 // clean makes a string that a server controls safe to stand in one line of any report: control
 // characters, escape sequences, direction marks and invalid UTF-8 become visible, and what is
-// longer than anybody reads is cut with a note.
-func clean(s string) string { return cleanUpTo(s, longest, false) }
+// longer than anybody reads is cut with a note. CI runners take lines that begin with ::name:: or hold
+// ##[name] as commands, so these are broken up too.
+func clean(s string) string { return commands.Replace(cleanUpTo(s, longest, false)) }
 
 // cleanText is clean for text of several lines: line feeds and tabs stay.
-func cleanText(s string) string { return cleanUpTo(s, 2*longest, true) }
+func cleanText(s string) string { return commands.Replace(cleanUpTo(s, 2*longest, true)) }
 
-// cleanCommand is clean for a command line, which is of no use when cut short.
+// cleanCommand is clean for a command line: it is for copying, never the beginning of a line, and of no
+// use when cut short.
 func cleanCommand(s string) string { return cleanUpTo(s, 8*longest, false) }
+
+var commands = func() *strings.Replacer {
+	pairs := []string{"##[", `#\x23[`, "##vso[", `#\x23vso[`, "##teamcity[", `#\x23teamcity[`}
+	for c := 'a'; c <= 'z'; c++ {
+		for _, l := range []rune{c, unicode.ToUpper(c)} {
+			pairs = append(pairs, "::"+string(l), `:\x3a`+string(l))
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 func cleanUpTo(s string, limit int, lines bool) string {
 	var b strings.Builder

@@ -206,9 +206,12 @@ func endpointLine(e Endpoint) string {
 	return s
 }
 
-// clauseLine is the clause and how it binds: RFC 6749 §5.2 (MUST)
+// clauseLine is the clause and how it binds: RFC 6749 §5.2 (MUST); what a load finds may rest on none.
 func clauseLine(c Check) string {
 	s := clean(c.Source)
+	if c.Group == "load" {
+		return s
+	}
 	if strings.EqualFold(s, "contract") || s == "" {
 		s = "the contract"
 	}

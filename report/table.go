@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -32,11 +33,7 @@ func WriteTable(w io.Writer, r Run, s Style) error {
 	p.waivers(&r)
 	p.notSpecified(&r)
 	p.exit(&r)
-	if p.err != nil {
-		return p.err
-	}
-	_, err := io.WriteString(w, p.String())
-	return err
+	return p.to(w)
 }
 
 // A page collects lines, sections apart by one empty line.
@@ -44,6 +41,14 @@ type page struct {
 	strings.Builder
 	Style
 	err error
+}
+
+func (p *page) to(w io.Writer) error {
+	if p.err != nil {
+		return p.err
+	}
+	_, err := io.WriteString(w, p.String())
+	return err
 }
 
 func (p *page) line(text string) { p.WriteString(strings.TrimRight(text, " ") + "\n") }
@@ -101,11 +106,7 @@ func (p *page) head(r *Run) {
 		p.text(0, endpointLine(r.Endpoint))
 	}
 	if len(r.Labels) > 0 {
-		var labels []string
-		for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
-			labels = append(labels, clean(k)+"="+clean(r.Labels[k]))
-		}
-		p.text(0, strings.Join(labels, " · "))
+		p.text(0, strings.Join(labels(r), " · "))
 	}
 	if r.Load != nil {
 		p.text(0, machineLine(r.Machine))
@@ -114,6 +115,13 @@ func (p *page) head(r *Run) {
 	if !r.Complete {
 		p.text(0, p.paint(yellow, "not a complete run: "+incomplete(r)))
 	}
+}
+
+func labels(r *Run) (out []string) {
+	for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
+		out = append(out, clean(k)+"="+clean(r.Labels[k]))
+	}
+	return out
 }
 
 func incomplete(r *Run) string {
@@ -176,31 +184,13 @@ func (p *page) plan(r *Run) {
 // findings writes what did not simply pass: failures in full, the rest shorter.
 func (p *page) findings(r *Run) {
 	for _, v := range []Verdict{Fail, Error, Warn, Waived} {
-		for _, c := range r.Checks {
-			if c.Verdict == v {
-				p.finding(r, c)
-			}
-		}
-		if r.Load != nil {
-			for _, f := range r.Load.Findings {
-				if f.Verdict == v {
-					p.finding(r, f.check())
-				}
-			}
+		for _, c := range r.found(v) {
+			p.finding(r, c)
 		}
 	}
 	var notes []string
-	for _, c := range r.Checks {
-		if c.Verdict == Note {
-			notes = append(notes, r.qualified(clean(c.Contract), clean(c.Rule))+": "+remark(c))
-		}
-	}
-	if r.Load != nil {
-		for _, f := range r.Load.Findings {
-			if f.Verdict == Note {
-				notes = append(notes, clean(f.Name)+": "+remark(f.check()))
-			}
-		}
+	for _, c := range r.found(Note) {
+		notes = append(notes, r.qualified(clean(c.Contract), clean(c.Rule))+": "+remark(c))
 	}
 	if len(notes) > 0 {
 		p.gap()
@@ -213,10 +203,7 @@ func (p *page) findings(r *Run) {
 // check gives a finding of a load the form of a check, to be told alike.
 func (f LoadFinding) check() Check {
 	c := Check{Rule: f.Name, Title: f.Title, Group: "load", Verdict: f.Verdict, Message: f.Message, Expected: f.Expected,
-		Actual: f.Actual, Why: f.Why, Source: f.Source, Level: "NONE", Exchanges: f.Exchanges}
-	if f.Source == "" {
-		c.Source = "load"
-	}
+		Actual: f.Actual, Why: f.Why, Source: f.Source, Exchanges: f.Exchanges}
 	if f.Count > 0 && f.Verdict != Note {
 		c.Places = []string{plural(int(f.Count), "answer") + " (" + percent(f.Share) + "), first after " + seconds(f.FirstS)}
 		if f.RatePerS > 0 {
@@ -259,9 +246,7 @@ func (p *page) finding(r *Run, c Check) {
 	if c.Message != c.Actual {
 		p.field(8, column, "finding", clean(c.Message))
 	}
-	if c.Group != "load" {
-		p.field(8, column, "clause", clauseLine(c))
-	}
+	p.field(8, column, "clause", clauseLine(c))
 	if c.Verdict == Fail {
 		p.field(8, column, "why", clean(c.Why))
 	}
@@ -499,7 +484,7 @@ func (p *page) groupsOfSeveral(r *Run) {
 				rows = append(rows, cells)
 			}
 		}
-		var documented, standard, judged = []string{"documented"}, []string{"standard"}, []string{"judged"}
+		var documented, standard, judged = []string{"as documented"}, []string{"per the standard"}, []string{"judged"}
 		for _, c := range part {
 			d, s := r.sides(of(c, ""))
 			t := r.tally(of(c, ""))
@@ -565,15 +550,29 @@ func (p *page) table(head []string, align tw.Alignment, rows [][]string, foot ..
 	}
 }
 
-// notJudged tells what was skipped, blocked or inconclusive, the same reason once.
-func (p *page) notJudged(r *Run) {
-	type why struct {
-		verdict Verdict
-		text    string
-		rules   []string
-		applies bool
+// An openReason is why some rules were not judged.
+type openReason struct {
+	verdict Verdict
+	text    string
+	rules   []string
+	applies bool // they were meant to be judged
+}
+
+func (o openReason) name() string {
+	switch {
+	case !o.applies && len(o.rules) > 1:
+		return "do not apply"
+	case !o.applies:
+		return "does not apply"
+	case o.verdict == Skip:
+		return "skipped"
 	}
-	var list []*why
+	return string(o.verdict)
+}
+
+// openReasons tells what was skipped, blocked or inconclusive, the same reason once, and first what
+// could have been judged.
+func (r *Run) openReasons() (list []*openReason) {
 	for _, c := range r.Checks {
 		if c.Verdict.Judged() || c.Verdict == Error || (c.Verdict == Skip && c.ReasonKind == Filtered) {
 			continue
@@ -587,42 +586,42 @@ func (p *page) notJudged(r *Run) {
 		case text == "":
 			text = strings.ReplaceAll(string(c.ReasonKind), "_", " ")
 		}
-		i := slices.IndexFunc(list, func(w *why) bool { return w.verdict == c.Verdict && w.text == text })
+		i := slices.IndexFunc(list, func(o *openReason) bool { return o.verdict == c.Verdict && o.text == text })
 		if i < 0 {
-			i, list = len(list), append(list, &why{verdict: c.Verdict, text: text,
+			i, list = len(list), append(list, &openReason{verdict: c.Verdict, text: text,
 				applies: c.Verdict != Skip || c.ReasonKind.applies() && c.ReasonKind != ""})
 		}
 		list[i].rules = append(list[i].rules, r.qualified(clean(c.Contract), clean(c.Rule)))
 	}
+	slices.SortStableFunc(list, func(a, b *openReason) int {
+		if a.applies != b.applies {
+			return map[bool]int{true: -1, false: 1}[a.applies]
+		}
+		return cmp.Or(slices.Index(Verdicts, a.verdict)-slices.Index(Verdicts, b.verdict), len(b.rules)-len(a.rules))
+	})
+	return list
+}
+
+func (p *page) notJudged(r *Run) {
+	list := r.openReasons()
 	if len(list) == 0 {
 		return
 	}
-	slices.SortStableFunc(list, func(a, b *why) int {
-		if a.applies != b.applies { // what could have been judged comes first
-			return map[bool]int{true: -1, false: 1}[a.applies]
-		}
-		if d := slices.Index(Verdicts, a.verdict) - slices.Index(Verdicts, b.verdict); d != 0 {
-			return d
-		}
-		return len(b.rules) - len(a.rules)
-	})
 	p.section("Open, and why")
 	const mostOthers = 6
 	others, rest := 0, 0
-	for _, w := range list {
-		name := string(w.verdict)
-		if !w.applies {
+	for _, o := range list {
+		if !o.applies {
 			if others++; others > mostOthers && !p.Verbose {
-				rest += len(w.rules)
+				rest += len(o.rules)
 				continue
 			}
-			name = "does not apply"
 		}
-		rules := strings.Join(w.rules, ", ")
+		rules := strings.Join(o.rules, ", ")
 		if !p.Verbose {
-			rules = fewer(w.rules, 3)
+			rules = fewer(o.rules, 3)
 		}
-		p.field(2, 22, fmt.Sprintf("%4d %s", len(w.rules), name), w.text)
+		p.field(2, 22, fmt.Sprintf("%4d %s", len(o.rules), o.name()), o.text)
 		p.field(2, 22, "", rules)
 	}
 	if rest > 0 {
@@ -707,7 +706,8 @@ func waiverState(r *Run, w WaiverState) string {
 	return ""
 }
 
-func (p *page) notSpecified(r *Run) {
+// leftOpen is what the pages do not say.
+func (r *Run) leftOpen() (out []string) {
 	contracts := []Contract{r.Contract}
 	if len(r.Contracts) > 1 {
 		contracts = contracts[:0]
@@ -715,15 +715,18 @@ func (p *page) notSpecified(r *Run) {
 			contracts = append(contracts, c.Contract)
 		}
 	}
-	var out []string
 	for _, c := range contracts {
 		for _, s := range c.NotSpecified {
 			out = append(out, r.qualified(clean(c.Name), clean(s)))
 		}
 	}
-	if len(out) > 0 {
+	return out
+}
+
+func (p *page) notSpecified(r *Run) {
+	if list := r.leftOpen(); len(list) > 0 {
 		p.section("Left open by the page")
-		for _, s := range out {
+		for _, s := range list {
 			p.bullet(s)
 		}
 	}

@@ -6,9 +6,11 @@ import (
 )
 
 func TestX(t *testing.T) {
-	for _, r := range []Run{fixture(), loadFixture(60)} {
-		if err := WriteTable(os.Stdout, r, Style{Verbose: os.Getenv("V") != "", Color: os.Getenv("C") != ""}); err != nil {
+	for name, r := range map[string]Run{"one": fixture(), "several": several(), "whole": whole(), "load": loadFixture(60)} {
+		f, _ := os.Create("/tmp/w/" + name + ".html")
+		if err := WriteHTML(f, r); err != nil {
 			t.Fatal(err)
 		}
+		f.Close()
 	}
 }
