@@ -174,6 +174,9 @@ func dotted(path []string) string {
 // is a *MissingError. Bind starts from the contract as loaded: fields that a
 // caller has changed since are not seen.
 func (c *Contract) Bind(lookup Lookup, opt BindOptions) (*Contract, map[string]string, error) {
+	if c.Abstract {
+		return nil, nil, fmt.Errorf("contract %s is a base: it cannot be run, only extended", c.Name)
+	}
 	if c.tree == nil || c.bound {
 		return c.Clone(), map[string]string{}, nil
 	}

@@ -5,7 +5,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,7 +22,8 @@ func isReference(s string) bool { return wholeRef.MatchString(strings.TrimSpace(
 // checker holds one file against the shapes.
 type checker struct {
 	file     *file
-	literals bool // literal secrets are accepted
+	name     string // of the contract
+	literals bool   // literal secrets are accepted
 	problems []Problem
 }
 
@@ -73,7 +74,7 @@ func (c *checker) mismatch(n *node, s *shape) string {
 	switch {
 	case n.kind == mapping && s.kind != mapping && n.flow && strings.Contains(n.file.line(n.line), "${"):
 		hint = `; a reference inside {...} stands in quotes: "${NAME}"`
-	case s.kind == text && (n.kind == integer || n.kind == float || n.kind == boolean):
+	case s.kind == text && s.word == nil && s.test == nil && (n.kind == integer || n.kind == float || n.kind == boolean):
 		hint = "; put it in quotes"
 	case s.kind == mapping && n.kind == text && strings.HasPrefix(n.text, "{"):
 		hint = "; remove the quotes"
@@ -100,7 +101,7 @@ func (c *checker) alternatives(n *node, s *shape, path string) {
 		if a.forKind(n.kind) == nil {
 			continue
 		}
-		trial := &checker{file: c.file, literals: c.literals}
+		trial := &checker{file: c.file, name: c.name, literals: c.literals}
 		trial.check(n, a, path)
 		if len(trial.problems) == 0 {
 			return
@@ -108,8 +109,7 @@ func (c *checker) alternatives(n *node, s *shape, path string) {
 		if best == nil {
 			best = trial.problems
 		} else if n.kind != mapping && n.kind != list {
-			best = nil
-			c.fail(n, path, "expected %s%s", s.what, didYouMean(n.text, alternativeWords(s)))
+			c.notAny(n, s, path)
 			return
 		}
 	}
@@ -118,10 +118,22 @@ func (c *checker) alternatives(n *node, s *shape, path string) {
 		return
 	}
 	if best != nil {
-		c.fail(n, path, "expected %s%s", s.what, didYouMean(n.text, alternativeWords(s)))
+		c.notAny(n, s, path)
 		return
 	}
 	c.fail(n, path, "%s", c.mismatch(n, s))
+}
+
+// notAny refuses a scalar that is none of several.
+func (c *checker) notAny(n *node, s *shape, path string) {
+	hint := didYouMean(n.text, alternativeWords(s))
+	switch strings.ToLower(n.text) {
+	case "yes", "on":
+		hint = "; YAML reads it as text, write true"
+	case "no", "off":
+		hint = "; YAML reads it as text, write false"
+	}
+	c.fail(n, path, "%s is not %s%s", quoteKey(n.text), s.what, hint)
 }
 
 func alternativeWords(s *shape) (out []string) {
@@ -140,8 +152,9 @@ func (c *checker) mapping(n *node, s *shape, path string) {
 			k, ok := s.key(name)
 			if !ok {
 				n.poisoned = true
-				e.key.file.conceal(e.val)
-				c.unknownKey(n, i, s, path)
+				if meant := c.unknownKey(n, i, s, path); meant == nil || meant.refs == secret {
+					e.key.file.conceal(e.val) // it may be a secret whose key is misspelt
+				}
 				continue
 			}
 			elem = k.is
@@ -153,7 +166,8 @@ func (c *checker) mapping(n *node, s *shape, path string) {
 	}
 }
 
-func (c *checker) unknownKey(n *node, i int, s *shape, path string) {
+// unknownKey reports a key and returns the shape of the one that was probably meant.
+func (c *checker) unknownKey(n *node, i int, s *shape, path string) *shape {
 	e := n.entries[i]
 	name := e.key.text
 	if n.flow && i > 0 {
@@ -165,49 +179,48 @@ func (c *checker) unknownKey(n *node, i int, s *shape, path string) {
 				e.key.file.conceal(e.key)
 			}
 			c.fail(e.key, path, "a comma inside {...} starts a new key, %s; put the text of %s in quotes", shown, quoteKey(prev.key.text))
-			return
+			return nil
 		}
 	}
-	names := []string{}
+	var names, known []string
 	for _, k := range s.keys {
 		names = append(names, k.name)
-		for _, a := range k.alts {
-			if squash(a) == squash(name) {
+		known = append(append(known, k.name), k.alts...)
+	}
+	if near := nearest(name, known); near != "" {
+		for _, k := range s.keys {
+			if k.name == near || slices.Contains(k.alts, near) {
 				c.fail(e.key, path, "unknown key %s in %s; did you mean %q?", quoteKey(name), s.what, k.name)
-				return
+				return k.is
 			}
 		}
 	}
-	hint := didYouMean(name, names)
-	if hint == "" {
-		if home := homeOf(name); home != "" && home != path {
-			hint = fmt.Sprintf("; it belongs under %s", home)
-		} else if len(names) <= 12 {
-			hint = "; it takes " + strings.Join(names, ", ")
-		}
+	hint := ""
+	home, is := homeOf(name)
+	if home != "" && home != path {
+		hint = "; it belongs under " + home
+	} else if len(names) <= 12 {
+		hint = "; it takes " + strings.Join(names, ", ")
 	}
 	c.fail(e.key, path, "unknown key %s in %s%s", quoteKey(name), s.what, hint)
+	return is
 }
 
 // homeOf finds the one section of a contract that has such a key.
-func homeOf(name string) string {
-	found := ""
+func homeOf(name string) (string, *shape) {
+	found, is := "", (*shape)(nil)
 	for _, k := range contractShape.keys {
-		s := k.is.forKind(mapping)
 		if k.name == name {
-			return "the top level"
+			return "the top level", k.is
 		}
-		if s == nil {
-			continue
-		}
-		if _, ok := s.key(name); ok {
+		if sub, ok := k.is.forKind(mapping).key(name); ok {
 			if found != "" {
-				return ""
+				return "", nil
 			}
-			found = k.name
+			found, is = k.name, sub.is
 		}
 	}
-	return found
+	return found, is
 }
 
 func (c *checker) scalar(n *node, s *shape, path string) {
@@ -233,18 +246,12 @@ func (c *checker) scalar(n *node, s *shape, path string) {
 			c.fail(n, path, "expected %s; a reference cannot stand here", s.what)
 			return
 		}
-		what := s.what
-		if len(s.word) > 12 {
-			what = "one of the words of this key"
-			if didYouMean(n.text, s.word) == "" {
-				what = s.what
-			}
+		if what, ok := strings.CutPrefix(s.what, "one of "); ok {
+			c.fail(n, path, "%s is not one of %s%s", quoteKey(n.text), what, didYouMean(n.text, s.word))
+		} else {
+			_, noun, _ := strings.Cut(s.what, " ")
+			c.fail(n, path, "unknown %s %s%s", noun, quoteKey(n.text), orList(n.text, s.word))
 		}
-		if len(s.word) == len(conditions) && s.word[0] == conditions[0] {
-			c.fail(n, path, "unknown condition %s%s", quoteKey(n.text), orList(n.text, s.word))
-			return
-		}
-		c.fail(n, path, "%s is not %s%s", quoteKey(n.text), what, didYouMean(n.text, s.word))
 		return
 	}
 	if s.test != nil {
@@ -289,7 +296,6 @@ func (c *checker) references(n *node, path string) bool {
 			name = rest[:end]
 		}
 		if msg := badReference(name, end >= 0); msg != "" {
-			n.file.conceal(n)
 			c.fail(n, path, "%s", msg)
 			return false
 		}
@@ -332,17 +338,37 @@ func (c *checker) secret(n *node, path string) {
 	if c.literals {
 		return
 	}
-	c.fail(n, path, "a literal secret; write a reference such as ${%s} and set the variable", suggestVariable(path))
+	if name, ok := strings.CutPrefix(n.text, "$"); ok && variable.MatchString(name) {
+		c.fail(n, path, "a reference has braces: ${%s}", name)
+		return
+	}
+	c.fail(n, path, "a literal secret; write a reference such as ${%s} and set the variable", c.suggestVariable(path))
 }
 
-func suggestVariable(path string) string {
-	s := strings.ToUpper(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(path, "_"))
-	s = strings.Trim(s, "_")
-	if s == "" || s[0] >= '0' && s[0] <= '9' {
+// suggestVariable makes a name from the contract's and the last words of the place.
+func (c *checker) suggestVariable(path string) string {
+	words := strings.Split(path, ".")
+	last := words[len(words)-1]
+	if last == "value" || last == "const" {
+		words = words[len(words)-2 : len(words)-1]
+	}
+	if n := len(words); n > 2 {
+		words = words[n-2:]
+	}
+	switch {
+	case last == "code":
+		words = []string{"code", "hook"}
+	case words[0] == "hooks":
+		words = []string{words[len(words)-1], "hook"}
+	}
+	name := strings.ToUpper(nonName.ReplaceAllString(strings.Join(append([]string{c.name}, words...), "_"), "_"))
+	if name = strings.Trim(name, "_"); name == "" || name[0] >= '0' && name[0] <= '9' {
 		return "NAME"
 	}
-	return s
+	return name
 }
+
+var nonName = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 // isSecretName tells from a parameter's name that its value is a credential.
 func isSecretName(name string) bool {
@@ -435,14 +461,18 @@ func squash(s string) string {
 
 // didYouMean is `; did you mean "x"?` for the nearest known name, or nothing.
 func didYouMean(got string, known []string) string {
+	if near := nearest(got, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// nearest is the known name that was probably meant; empty if none is near.
+func nearest(got string, known []string) string {
 	if len(got) > 80 || got == "" {
 		return ""
 	}
-	type near struct {
-		name string
-		d    int
-	}
-	var best []near
+	best, least := "", 4
 	g := squash(got)
 	for _, k := range known {
 		s := squash(k)
@@ -450,20 +480,15 @@ func didYouMean(got string, known []string) string {
 		if d > 1 && len(g) > 2 && len(s) > 1 && (strings.HasPrefix(g, s) || strings.HasSuffix(g, s) || strings.HasPrefix(s, g) || strings.HasSuffix(s, g)) {
 			d = 2
 		}
-		if limit := max(1, min(3, len(s)/3)); d <= limit {
-			best = append(best, near{k, d})
+		limit := min(3, len(s)/3)
+		if len(s) > 1 {
+			limit = max(1, limit)
+		}
+		if d <= limit && (d < least || d == least && k < best) {
+			best, least = k, d
 		}
 	}
-	if len(best) == 0 {
-		return ""
-	}
-	sort.SliceStable(best, func(i, j int) bool {
-		if best[i].d != best[j].d {
-			return best[i].d < best[j].d
-		}
-		return best[i].name < best[j].name
-	})
-	return fmt.Sprintf("; did you mean %q?", best[0].name)
+	return best
 }
 
 // distance counts insertions, deletions, substitutions and swaps of neighbours.

@@ -81,7 +81,7 @@ func (l *linter) complete() {
 	if cl := l.root.get("client"); !cl.isPoisoned() && !l.root.poisoned && c.Client.ID == "" && !slices.Contains(c.Client.Auth, "none") && !slices.Contains(c.Client.Auth, "tls") {
 		l.fail(l.place("client"), "client.id", "the client has no id")
 	}
-	if len(c.Grants) == 0 && !l.root.poisoned {
+	if len(c.Grants) == 0 && !l.root.poisoned && !l.root.get("grants").isPoisoned() {
 		l.fail(l.place("grants"), "grants", "no grant is documented; the smallest is client_credentials: {}")
 	}
 	if len(c.Grants) > 0 && !slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.Enabled == "true" }) {

@@ -104,7 +104,7 @@ func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil && errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("contract %s: no such file: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("contract %s: %w", path, fs.ErrNotExist)
 	case err != nil:
 		return nil, fmt.Errorf("contract %s cannot be read: %w", path, err)
 	case info.IsDir():
@@ -182,7 +182,9 @@ func (l *loader) sorted() []Problem {
 			continue
 		}
 		p.Message = files[p.File].scrub(p.Message)
-		p.Excerpt = files[p.File].excerpt(p.Line, p.Column)
+		if p.Line != 1 || p.Column != 1 || p.Path == "" { // what is missing is nowhere to be seen
+			p.Excerpt = files[p.File].excerpt(p.Line, p.Column)
+		}
 		out = append(out, p)
 	}
 	return out
@@ -210,7 +212,8 @@ func (l *loader) tree(name string, data []byte, dir string, stack []string) *nod
 	if root == nil {
 		return nil
 	}
-	c := &checker{file: f, literals: l.opt.LiteralSecrets}
+	root.poisoned = root.poisoned || len(problems) > 0
+	c := &checker{file: f, name: root.get("name").str(), literals: l.opt.LiteralSecrets}
 	c.mapping(root, contractShape, "")
 	c.parameterSecrets(root)
 	c.head(root)
@@ -224,6 +227,7 @@ func (l *loader) tree(name string, data []byte, dir string, stack []string) *nod
 		}
 		parent := l.parent(p, name, dir, stack)
 		if parent == nil {
+			root.poisoned = true
 			continue
 		}
 		for _, own := range []string{"name", "abstract", "extends", "contract"} {
@@ -352,13 +356,14 @@ func (l *loader) orphanNulls(n, base *node, s *shape, path string) {
 		}
 		under := base.get(e.key.text)
 		if e.val.kind == null {
-			if under == nil && !elem.null && elem.forKind(null) == nil {
+			if under == nil && !e.val.poisoned && !elem.null && elem.forKind(null) == nil {
 				hint := ""
 				if elem.forKind(mapping) != nil {
 					hint = "; an empty map is written {}"
 				} else if elem.forKind(list) != nil {
 					hint = "; an empty list is written []"
 				}
+				n.poisoned = true
 				l.problems = append(l.problems, e.key.file.problem(e.key.line, e.key.col, join(path, e.key.text),
 					fmt.Sprintf("%s has no value, which removes an inherited key, and none is inherited%s", quoteKey(e.key.text), hint)))
 			}

@@ -179,27 +179,39 @@ func (f *file) excerpt(line, col int) string {
 		to--
 	}
 	width := len(fmt.Sprint(to))
+	shift := 0 // long lines are shown from here
+	if col > 100 {
+		shift = col - 60
+	}
 	var b strings.Builder
 	for i := from; i <= to; i++ {
 		sign := " "
 		if i == line {
 			sign = ">"
 		}
-		b.WriteString(strings.TrimRight(fmt.Sprintf("%s %*d | %s", sign, width, i, printable(clip(f.masked[i-1]))), " "))
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%s %*d | %s", sign, width, i, printable(clip(f.masked[i-1], shift))), " "))
 		b.WriteByte('\n')
 		if i == line {
-			lead := min(max(col-1, 0), utf8.RuneCountInString(f.lines[i-1]), 118)
-			fmt.Fprintf(&b, "  %*s | %s^\n", width, "", strings.Repeat(" ", lead))
+			lead := min(max(col-1, 0), utf8.RuneCountInString(f.lines[i-1])) - shift
+			if shift > 0 {
+				lead++
+			}
+			fmt.Fprintf(&b, "  %*s | %s^\n", width, "", strings.Repeat(" ", max(lead, 0)))
 		}
 	}
 	return b.String()
 }
 
-func clip(s string) string {
-	if r := []rune(s); len(r) > 120 {
-		return string(r[:119]) + "…"
+// clip shows 120 characters of a line from an offset.
+func clip(s string, from int) string {
+	r := []rune(s)
+	if from > 0 {
+		r = append([]rune("…"), r[min(from, len(r)):]...)
 	}
-	return s
+	if len(r) > 120 {
+		r = append(r[:119:119], '…')
+	}
+	return string(r)
 }
 
 // printable keeps a contract from steering the terminal.

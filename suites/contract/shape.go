@@ -55,6 +55,9 @@ func words(w ...string) *shape {
 	return &shape{what: "one of " + strings.Join(w, ", "), kind: text, word: w}
 }
 
+// named is words with a name of its own for errors.
+func named(what string, w ...string) *shape { return &shape{what: what, kind: text, word: w} }
+
 func plural(s string) string {
 	s = strings.TrimPrefix(strings.TrimPrefix(s, "an "), "a ")
 	if strings.HasPrefix(s, "one of") || strings.HasPrefix(s, "text") {
@@ -64,6 +67,9 @@ func plural(s string) string {
 }
 
 func (s *shape) key(name string) (key, bool) {
+	if s == nil {
+		return key{}, false
+	}
 	for _, k := range s.keys {
 		if k.name == name {
 			return k, true
@@ -145,8 +151,8 @@ var (
 			return "not a pattern (RE2 syntax): " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		}
 		if word.MatchString(n.text) {
-			return "expected jwt, uri, uuid, integer or a pattern" + didYouMean(n.text, []string{"jwt", "uri", "uuid", "integer"}) +
-				"; a pattern that is one plain word is written ^" + n.text + "$"
+			return "expected jwt, uri, uuid, integer or a pattern (one that is a plain word is written ^" + n.text + "$)" +
+				didYouMean(n.text, []string{"jwt", "uri", "uuid", "integer"})
 		}
 		return ""
 	}}

@@ -223,7 +223,7 @@ func explainSyntax(msg string, f *file, line int) string {
 	if strings.Contains(msg, "must be specified") && line <= len(f.lines) && strings.Contains(f.lines[line-1], "${") {
 		return `inside {...} or [...] a reference stands in quotes: "${NAME}"`
 	}
-	if strings.Contains(msg, "tab character") || strings.Contains(msg, "'\\t'") {
+	if strings.Contains(msg, "tab character") || strings.Contains(msg, "\t") {
 		return "a tab; YAML is indented with spaces"
 	}
 	// The library's text may quote the source, and the source may be a secret.
@@ -246,6 +246,7 @@ type reader struct {
 }
 
 func (r *reader) fail(n *node, format string, args ...any) {
+	n.poisoned = true
 	r.problems = append(r.problems, r.file.problem(n.line, n.col, "", fmt.Sprintf(format, args...)))
 }
 
