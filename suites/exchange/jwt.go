@@ -100,12 +100,12 @@ func (t *Target) assertion(a *contract.Assertion, c *contract.Client, grant *con
 			delete(j.Claims, claim.Name)
 			continue
 		}
-		v, word, err := src.one(claim.Value, contract.Field{Name: claim.Name})
+		v, err := src.value(claim.Value, contract.Field{})
 		if err != nil {
 			return JWT{}, fmt.Errorf("claim %s: %w", claim.Name, err)
 		}
 		if v == nil {
-			return JWT{}, fmt.Errorf("claim %s needs %s, and there is none", claim.Name, word)
+			return JWT{}, fmt.Errorf("claim %s needs %v, and there is none", claim.Name, claim.Value)
 		}
 		j.Claims[claim.Name] = v
 	}

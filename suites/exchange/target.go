@@ -30,6 +30,7 @@ type Options struct {
 	Proxy        string        // http://[user:password@]host:port
 	InsecureHTTP bool          // allow http:// beyond loopback
 	HookTimeout  time.Duration // 60s if zero
+	Prompt       Prompt        // asks a person for an authorization code where nothing else does
 
 	Now  func() time.Time // time.Now if nil
 	Rand io.Reader        // crypto/rand if nil
@@ -329,17 +330,6 @@ func (t *Target) UserNamed(name string) *contract.User {
 	return nil
 }
 
-// IsPublic tells a public client: it says so, or it has nothing to prove itself with.
-func IsPublic(c *contract.Client) bool {
-	switch c.Type {
-	case "public":
-		return true
-	case "confidential":
-		return false
-	}
-	return c.Secret == "" && c.KeyFile == "" && (len(c.Auth) == 0 || slices.Equal(c.Auth, []string{"none"}))
-}
-
 // ClientOf returns the fixture that a grant is documented for.
 func (t *Target) ClientOf(grant *contract.Grant) *contract.Client {
 	if grant != nil && grant.Client != "" {
@@ -350,8 +340,7 @@ func (t *Target) ClientOf(grant *contract.Grant) *contract.Client {
 	return &t.Contract.Client
 }
 
-// AuthMethods returns the documented methods of a client at a grant, the preferred one first; a
-// public client's is none, a confidential one's without any is post.
+// AuthMethods returns the documented methods of a client at a grant, the preferred one first.
 func (t *Target) AuthMethods(grant *contract.Grant, client *contract.Client) []string {
 	if client == nil {
 		client = t.ClientOf(grant)
@@ -359,24 +348,13 @@ func (t *Target) AuthMethods(grant *contract.Grant, client *contract.Client) []s
 	if grant != nil && len(grant.Auth) > 0 && client == t.ClientOf(grant) {
 		return grant.Auth
 	}
-	switch {
-	case len(client.Auth) > 0:
-		return client.Auth
-	case IsPublic(client):
-		return []string{"none"}
-	case client.Secret == "" && client.KeyFile != "":
-		return []string{"jwt"}
-	}
-	return []string{"post"}
+	return client.Methods()
 }
 
 // Methods returns the documented HTTP methods of a grant, ContentTypes its request media types;
 // the first of each makes the golden request.
 func (t *Target) Methods(grant *contract.Grant) []string {
-	if grant != nil && grant.Endpoint != nil && len(grant.Endpoint.Method) > 0 {
-		return grant.Endpoint.Method
-	}
-	if m := t.Contract.Endpoint.Method; len(m) > 0 {
+	if m := t.Contract.TokenEndpoint(grant).Method; len(m) > 0 {
 		return m
 	}
 	return []string{"POST"}
@@ -384,10 +362,7 @@ func (t *Target) Methods(grant *contract.Grant) []string {
 
 // ContentTypes returns the documented request media types of a grant.
 func (t *Target) ContentTypes(grant *contract.Grant) []string {
-	if grant != nil && grant.Endpoint != nil && len(grant.Endpoint.ContentType) > 0 {
-		return grant.Endpoint.ContentType
-	}
-	if c := t.Contract.Endpoint.ContentType; len(c) > 0 {
+	if c := t.Contract.TokenEndpoint(grant).ContentType; len(c) > 0 {
 		return c
 	}
 	return []string{FormType}
@@ -427,101 +402,23 @@ func (e *NeedError) Error() string {
 	return fmt.Sprintf("grant %s: parameter %s needs %s, and there is none", e.Grant, e.Param, e.Source)
 }
 
-// partOf maps the source words of a contract to the standard name of what they carry.
-var partOf = map[string]string{
-	"client.id": "client_id", "client.secret": "client_secret", "client.assertion": "client_assertion",
-	"client.redirect_uri": "redirect_uri", "user.name": "username", "user.password": "password",
-	"scopes.request": "scope", "code": "code", "code_verifier": "code_verifier", "assertion": "assertion",
-	"access_token": "access_token", "refresh_token": "refresh_token",
-}
+// GrantType returns the grant_type value of a grant.
+func GrantType(g *contract.Grant) string { return cmp.Or(g.Type, g.Key) }
 
-// sourceOf maps standard parameter names to their standard source.
-var sourceOf = map[string]string{
-	"client_id": "client.id", "client_secret": "client.secret", "client_assertion": "client.assertion",
-	"redirect_uri": "client.redirect_uri", "username": "user.name", "password": "user.password",
-	"scope": "scopes.request", "code": "code", "code_verifier": "code_verifier", "assertion": "assertion",
-	"refresh_token": "refresh_token",
-}
-
-// JWTAssertionType is the client_assertion_type of RFC 7523 §2.2.
-const JWTAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-// GrantURNs maps the short keys of contracts to the registered grant types.
-var GrantURNs = map[string]string{
-	"jwt_bearer":     "urn:ietf:params:oauth:grant-type:jwt-bearer",
-	"saml2_bearer":   "urn:ietf:params:oauth:grant-type:saml2-bearer",
-	"token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
-	"device_code":    "urn:ietf:params:oauth:grant-type:device_code",
-}
-
-// GrantType returns the grant_type value of a grant, URNs written out.
-func GrantType(g *contract.Grant) string {
-	v := cmp.Or(g.Type, g.Key)
-	return cmp.Or(GrantURNs[v], v)
-}
-
-// standardParameters are those of a grant whose page lists none (RFC 6749 §4, RFC 7523 §2.1,
-// RFC 8628 §3.4).
-func standardParameters(grantType string) []contract.Field {
-	names := map[string][]string{
-		"client_credentials":        {"scope"},
-		"password":                  {"username", "password", "scope"},
-		"authorization_code":        {"code", "redirect_uri", "code_verifier"},
-		"refresh_token":             {"refresh_token"},
-		GrantURNs["jwt_bearer"]:     {"assertion", "scope"},
-		GrantURNs["saml2_bearer"]:   {"assertion", "scope"},
-		GrantURNs["device_code"]:    {"device_code"},
-		GrantURNs["token_exchange"]: {"subject_token", "subject_token_type"},
-	}[grantType]
-	fields := []contract.Field{{Name: "grant_type", Required: contract.Required{Mode: "true"}}}
-	for _, n := range names {
-		mode := "true"
-		if n == "scope" || n == "code_verifier" || n == "redirect_uri" {
-			mode = "false"
-		}
-		fields = append(fields, contract.Field{Name: n, Required: contract.Required{Mode: mode}})
-	}
-	return fields
-}
-
-// Parameters returns the documented parameters of a grant in the order they are sent: grant_type,
-// then the contract's order, then those of the endpoint.
+// Parameters returns the documented parameters of a grant in the order they are sent: grant_type
+// first, then the contract's order, then those of the endpoint.
 func (t *Target) Parameters(grant *contract.Grant) []contract.Field {
-	own := grant.Parameters
-	if !grant.ParametersGiven && len(own) == 0 {
-		own = standardParameters(GrantType(grant))
-	}
-	fields := slices.Clone(own)
+	fields := slices.Clone(grant.Parameters)
 	if i := slices.IndexFunc(fields, func(f contract.Field) bool { return f.Name == "grant_type" }); i > 0 {
 		g := fields[i]
 		fields = slices.Insert(slices.Delete(fields, i, i+1), 0, g)
 	}
-	shared := t.Contract.Endpoint.Parameters
-	if grant.Endpoint != nil {
-		shared = append(slices.Clone(shared), grant.Endpoint.Parameters...)
-	}
-	for _, f := range shared {
-		// the grant's own entry wins over that of the endpoint, the later over the earlier
-		if i := slices.IndexFunc(fields, func(g contract.Field) bool { return strings.EqualFold(g.Name, f.Name) && g.In == f.In }); i < 0 {
+	for _, f := range t.Contract.TokenEndpoint(grant).Parameters {
+		if !slices.ContainsFunc(fields, func(g contract.Field) bool { return strings.EqualFold(g.Name, f.Name) }) {
 			fields = append(fields, f)
-		} else if i >= len(own) {
-			fields[i] = f
 		}
 	}
 	return fields
-}
-
-// PartOf returns the part that a documented parameter plays.
-func PartOf(f contract.Field) string {
-	if s, ok := f.Value.(string); ok {
-		if p, ok := partOf[s]; ok {
-			return p
-		}
-	}
-	if f.As != "" {
-		return f.As
-	}
-	return f.Name
 }
 
 // Request builds the documented request of a grant with one client authentication method: ""
@@ -544,53 +441,44 @@ func (t *Target) Request(grant *contract.Grant, auth string, in Inputs) (Request
 	}
 
 	src := sources{t: t, grant: grant, client: client, in: in}
-	later := map[int]contract.Field{} // hooks see the request without them
-	fields := t.Parameters(grant)
-	// conditions may look at parameters that come after
-	for range 2 {
+	later := map[string]string{} // parameter to the hook that makes it, having seen all others
+	for range 2 {                // conditions may look at parameters that come after
 		r.params = nil
-		clear(later)
-		for _, f := range fields {
+		for _, f := range t.Parameters(grant) {
 			if err := t.addParameter(&r, f, src, later); err != nil {
 				return Request{}, err
 			}
 		}
 		src.sent = r.params
 	}
-	r = t.authenticate(r, auth)
-	if r.err != nil {
+	if in.CodeVerifier != "" && !r.Has("code_verifier") {
+		r = r.Add("code_verifier", in.CodeVerifier) // a challenge was sent, listed or not
+	}
+	if r = t.authenticate(r, auth); r.err != nil {
 		return Request{}, fmt.Errorf("grant %s: %w", grant.Key, r.err)
 	}
-	for i := range r.params { // hooks last
-		f, ok := hookField(later, r.params[i])
+	for i, p := range r.params {
+		name, ok := later[p.Name]
 		if !ok {
 			continue
 		}
-		value, err := src.hook(strings.TrimPrefix(f.Value.(string), "hook."), r)
+		value, err := src.hook(name, r)
 		if err != nil {
-			return Request{}, fmt.Errorf("grant %s: parameter %s: %w", grant.Key, f.Name, err)
+			return Request{}, fmt.Errorf("grant %s: parameter %s: %w", grant.Key, p.Name, err)
 		}
 		r.params[i].Value = value
-		t.Redactor.Learn(PartOf(f), value)
+		t.Redactor.Learn(p.Part, value)
 	}
 	return r, nil
 }
 
-func hookField(later map[int]contract.Field, p Param) (contract.Field, bool) {
-	for _, f := range later {
-		if f.Name == p.Name {
-			return f, true
-		}
-	}
-	return contract.Field{}, false
-}
-
-func (t *Target) addParameter(r *Request, f contract.Field, src sources, later map[int]contract.Field) error {
-	part := PartOf(f)
+func (t *Target) addParameter(r *Request, f contract.Field, src sources, later map[string]string) error {
+	part := f.Role()
 	in := cmp.Or(f.In, InBody)
 	if r.method == "GET" && in == InBody {
 		in = InQuery
 	}
+	word, fixed, ok := f.Source(GrantType(src.grant))
 	// credentials travel as the method says
 	switch part {
 	case "client_secret":
@@ -601,15 +489,13 @@ func (t *Target) addParameter(r *Request, f contract.Field, src sources, later m
 		if r.auth == "basic" {
 			return nil
 		}
-	case "client_assertion", "client_assertion_type":
-		if s, ok := f.Value.(string); r.auth != "jwt" && !(ok && strings.HasPrefix(s, "hook.")) && f.Const == nil && part == "client_assertion" {
+	case "client_assertion":
+		if r.auth != "jwt" && word == "client.assertion" {
 			return nil
 		}
-		if part == "client_assertion_type" && f.Const == nil && f.Value == nil {
-			if r.auth != "jwt" {
-				return nil
-			}
-			f.Const = JWTAssertionType
+	case "client_assertion_type":
+		if r.auth != "jwt" && f.Const == nil && f.Value == nil {
+			return nil
 		}
 	}
 	probe := *r
@@ -617,30 +503,46 @@ func (t *Target) addParameter(r *Request, f contract.Field, src sources, later m
 	if f.Required.Condition != nil && !probe.Holds(f.Required.Condition) || f.OnlyWhen != nil && !probe.Holds(f.OnlyWhen) {
 		return nil
 	}
-	if s, ok := f.Value.(string); ok && strings.HasPrefix(s, "hook.") {
-		later[len(r.params)] = f
+	if name, isHook := strings.CutPrefix(word, "hook."); isHook {
+		later[f.Name] = name
 		r.params = append(r.params, Param{Part: part, Name: f.Name, In: in})
 		return nil
 	}
-	values, list, source, err := src.resolve(f, part)
-	if err != nil {
-		return fmt.Errorf("grant %s: parameter %s: %w", src.grant.Key, f.Name, err)
-	}
-	if values == nil {
-		if f.Required.Mode == "true" || f.Required.Mode == "implied" || f.Required.Mode == "conditional" {
-			if source == "scopes.request" {
-				return nil // nothing to ask for is a legal request; the rules judge the answer
+	var values []any
+	list := false
+	switch fixed := fixed.(type) {
+	case []any:
+		list = true
+		for _, item := range fixed {
+			v, err := src.value(item, f)
+			if err != nil {
+				return fmt.Errorf("grant %s: parameter %s: %w", src.grant.Key, f.Name, err)
 			}
-			return &NeedError{Grant: src.grant.Key, Param: f.Name, Source: source}
+			if v != nil {
+				values = append(values, v)
+			}
 		}
-		return nil
+	case nil:
+		v, err := src.from(word, f)
+		if err != nil {
+			return fmt.Errorf("grant %s: parameter %s: %w", src.grant.Key, f.Name, err)
+		}
+		if v != nil {
+			values = []any{v}
+		}
+	default:
+		values = []any{fixed}
+	}
+	if len(values) == 0 {
+		needed := slices.Contains([]string{"true", "implied", "conditional"}, f.Required.Mode) || f.Origin == "standard" && f.Required.Mode == ""
+		if !needed || word == "scopes.request" && ok { // nothing to ask for is a legal request
+			return nil
+		}
+		return &NeedError{Grant: src.grant.Key, Param: f.Name, Source: cmp.Or(word, "a value")}
 	}
 	typ := ""
-	if len(f.Type) > 0 {
+	if len(f.Type) > 0 && !list {
 		typ = f.Type[0]
-	}
-	if list {
-		typ = "" // the type is that of the array
 	}
 	for _, v := range values {
 		text, vtype := literal(v)
@@ -764,16 +666,16 @@ func (t *Target) authenticate(r Request, method string) Request {
 	case "none", "tls":
 		r = r.withClientID(c.ID)
 	case "jwt":
-		if p, ok := r.Param("client_assertion"); ok && p.Value != "" || ok && r.grant != nil && p.Part == "client_assertion" {
-			return r // as listed, or a hook's
+		if !r.Has("client_assertion_type") {
+			r = r.credential("client_assertion_type", contract.ClientAssertionType)
+		}
+		if r.Has("client_assertion") {
+			return r // as the contract lists it, signed or a hook's
 		}
 		token, err := t.ClientAssertion(c, r.grant)
 		if err == nil {
 			var signed string
 			if signed, err = token.Sign(); err == nil {
-				if !r.Has("client_assertion_type") {
-					r = r.credential("client_assertion_type", JWTAssertionType)
-				}
 				return r.credential("client_assertion", signed)
 			}
 		}
@@ -797,7 +699,7 @@ func (r Request) credential(part, value string) Request {
 	p := r.newParam(part, value)
 	if r.grant != nil && r.target != nil {
 		for _, f := range r.target.Parameters(r.grant) {
-			if PartOf(f) == part {
+			if f.Role() == part {
 				p.Part, p.Name = part, f.Name
 				if f.In != "" && f.In != InBody {
 					p.In = f.In
@@ -818,49 +720,22 @@ type sources struct {
 	sent   []Param // of the first round, for conditions
 }
 
-// resolve returns the values of a parameter, nil if its source has none; list tells a repeated
-// parameter or JSON array; source names where it was looked for.
-func (s sources) resolve(f contract.Field, part string) (values []any, list bool, source string, err error) {
-	v := f.Value
-	if v == nil {
-		v = f.Const
-		if v == nil && f.Name == "grant_type" {
-			v = GrantType(s.grant)
-		}
-		if v != nil {
-			return []any{v}, false, "", nil
-		}
-		source = sourceOf[f.Name]
-		if source == "" {
-			return nil, false, "a value", nil
-		}
-		v = source
+// value returns what one element of a literal list or a claim stands for: the value of a source
+// word, else itself.
+func (s sources) value(v any, f contract.Field) (any, error) {
+	if word, ok := v.(string); ok && slices.Contains(sourceWords, word) {
+		return s.from(word, f)
 	}
-	if items, ok := v.([]any); ok {
-		for _, item := range items {
-			got, src, err := s.one(item, f)
-			if err != nil {
-				return nil, true, src, err
-			}
-			if got != nil {
-				values = append(values, got)
-			}
-		}
-		return values, true, "", nil
-	}
-	got, source, err := s.one(v, f)
-	if got == nil || err != nil {
-		return nil, false, source, err
-	}
-	return []any{got}, false, source, nil
+	return v, nil
 }
 
-// one returns the value of one source word or literal, nil if there is none.
-func (s sources) one(v any, f contract.Field) (value any, source string, err error) {
-	word, ok := v.(string)
-	if !ok {
-		return v, "", nil
-	}
+var sourceWords = []string{
+	"client.id", "client.secret", "client.assertion", "client.redirect_uri", "user.name", "user.password",
+	"scopes.request", "code", "code_verifier", "assertion", "access_token", "refresh_token", "uuid",
+}
+
+// from returns the value of a source word, nil if there is none.
+func (s sources) from(word string, f contract.Field) (value any, err error) {
 	text := func(s string) any {
 		if s == "" {
 			return nil
@@ -873,57 +748,57 @@ func (s sources) one(v any, f contract.Field) (value any, source string, err err
 	}
 	switch word {
 	case "client.id":
-		return text(s.client.ID), word, nil
+		return text(s.client.ID), nil
 	case "client.secret":
-		return s.client.Secret, word, nil // an empty secret is a secret
+		return s.client.Secret, nil // an empty secret is a secret
 	case "client.redirect_uri":
-		return text(cmp.Or(s.in.RedirectURI, s.client.RedirectURI, s.t.Contract.Client.RedirectURI)), word, nil
+		return text(cmp.Or(s.in.RedirectURI, s.client.RedirectURI, s.t.Contract.Client.RedirectURI)), nil
 	case "client.assertion":
 		j, err := s.t.ClientAssertion(s.client, s.grant)
 		if err != nil {
-			return nil, word, err
+			return nil, err
 		}
 		signed, err := j.Sign()
-		return text(signed), word, err
+		return text(signed), err
 	case "user.name", "user.password":
 		if user == nil {
-			return nil, word, nil
+			return nil, nil
 		}
 		if word == "user.name" {
-			return text(user.UserName), word, nil
+			return text(user.UserName), nil
 		}
-		return text(user.Password), word, nil
+		return text(user.Password), nil
 	case "scopes.request":
 		scope := s.in.Scope
 		if scope == nil {
 			scope = s.t.Contract.Scopes.Request
 		}
-		return text(strings.Join(scope, listSeparator(f.List))), word, nil
+		return text(strings.Join(scope, listSeparator(f.List))), nil
 	case "code":
-		return text(s.in.Code), word, nil
+		return text(s.in.Code), nil
 	case "code_verifier":
-		return text(s.in.CodeVerifier), word, nil
+		return text(s.in.CodeVerifier), nil
 	case "access_token":
-		return text(s.in.AccessToken), word, nil
+		return text(s.in.AccessToken), nil
 	case "refresh_token":
-		return text(s.in.RefreshToken), word, nil
+		return text(s.in.RefreshToken), nil
 	case "assertion":
 		if s.in.Assertion != "" {
-			return s.in.Assertion, word, nil
+			return s.in.Assertion, nil
 		}
 		if s.grant.Assertion == nil && s.client.Assertion == nil {
-			return nil, word, nil
+			return nil, nil
 		}
 		j, err := s.t.GrantAssertion(s.grant, s.client)
 		if err != nil {
-			return nil, word, err
+			return nil, err
 		}
 		signed, err := j.Sign()
-		return text(signed), word, err
+		return text(signed), err
 	case "uuid":
-		return s.t.UUID(), word, nil
+		return s.t.UUID(), nil
 	}
-	return word, "", nil
+	return nil, nil
 }
 
 // hook asks for a value that only the outside can make.
@@ -971,7 +846,7 @@ func (r Request) Holds(c *contract.Condition) bool {
 	if c.ScopeIncludes != "" && !slices.Contains(r.Scope(), c.ScopeIncludes) {
 		return false
 	}
-	if c.Client != "" && (r.client == nil || (c.Client == "public") != IsPublic(r.client)) {
+	if c.Client != "" && (r.client == nil || (c.Client == "public") != r.client.Public()) {
 		return false
 	}
 	if c.Auth != "" && c.Auth != r.auth {
