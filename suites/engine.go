@@ -170,14 +170,19 @@ func ownPhase(r Rule) int {
 
 // runAll judges every rule of the run, phase by phase, as parallel as the run allows.
 func (e *engine) runAll(ctx context.Context) {
+	if e.cfg.Parallel == 1 {
+		e.runInOrder(ctx)
+		return
+	}
 	for phase := phaseStatic; phase <= phaseConsent; phase++ {
 		var wg sync.WaitGroup
 		for _, t := range e.order {
-			if t.phase == phase && !slices.Contains(t.rule.Effects, Slow) {
+			slow := slices.Contains(t.rule.Effects, Slow) && !t.rule.Alone
+			switch {
+			case t.phase == phase && !slow:
 				wg.Go(func() { e.judge(ctx, t) })
-			}
-			if phase == phaseGrant && slices.Contains(t.rule.Effects, Slow) {
-				// A slow rule waits in the background, from the moment its prerequisites are known.
+			case phase == phaseGrant && slow:
+				// A slow rule waits in the background while the others go on.
 				go e.judge(ctx, t)
 			}
 		}
@@ -185,6 +190,30 @@ func (e *engine) runAll(ctx context.Context) {
 		e.control(ctx)
 	}
 	for _, t := range e.order {
+		e.judge(ctx, t)
+	}
+	e.control(ctx)
+	e.lookAgain(ctx)
+}
+
+// runInOrder judges one rule after the other, those that wait last: where the
+// clock is not the system's, time passes for nobody but the one who waits.
+func (e *engine) runInOrder(ctx context.Context) {
+	var slow []*task
+	phase := phaseStatic
+	for _, t := range e.order {
+		if slices.Contains(t.rule.Effects, Slow) {
+			slow = append(slow, t)
+			continue
+		}
+		if t.phase != phase {
+			e.control(ctx)
+			phase = t.phase
+		}
+		e.judge(ctx, t)
+	}
+	e.control(ctx)
+	for _, t := range slow {
 		e.judge(ctx, t)
 	}
 	e.control(ctx)
