@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -147,6 +146,9 @@ func (d *Diff) compare(old, now *Run, b, c Check, known bool, on Verdict) {
 	wasContract, isContract := old.contractOf(b.Contract), now.contractOf(c.Contract)
 	failed := known && b.counted(wasContract).severity() >= on.severity()
 	fails := c.counted(isContract).severity() >= on.severity()
+	if c.Verdict == Pass {
+		c.Message, c.Reason = "", ""
+	}
 	ch := Change{Rule: c.Rule, Title: c.Title, Was: b.Verdict, Is: c.Verdict, Why: cmp.Or(c.Message, c.Actual, c.Reason)}
 	if len(old.Contracts) > 1 || len(now.Contracts) > 1 {
 		ch.Contract = c.Contract
@@ -370,9 +372,15 @@ func (d *Diff) Line() string {
 			out = append(out, fmt.Sprintf("%d %s", len(s.Changes), strings.ToLower(title)))
 		}
 	}
-	for _, r := range d.Load {
-		if r.Verdict == "worse" || r.Verdict == "better" {
-			out = append(out, fmt.Sprintf("%s %s (× %s)", r.What, r.Verdict, ratioText(Ratio{Ratio: r.Ratio})))
+	for _, word := range []string{"worse", "better"} {
+		var list []Ratio
+		for _, r := range d.Load {
+			if r.Verdict == word {
+				list = append(list, r)
+			}
+		}
+		if len(list) > 0 {
+			out = append(out, fmt.Sprintf("%s %s (%s × %s)", plural(len(list), "load figure"), word, list[0].What, ratioText(Ratio{Ratio: list[0].Ratio})))
 		}
 	}
 	if len(out) == 0 {
@@ -464,10 +472,7 @@ func (d *Diff) WriteJSON(w io.Writer) error {
 		*l = append([]Change{}, *l...)
 	}
 	o.Settings, o.StillFailing, o.Load = append([]string{}, o.Settings...), append([]string{}, o.StillFailing...), append([]Ratio{}, o.Load...)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(o)
+	return writeJSON(w, o)
 }
 
 func names(changes []Change) (out []string) {

@@ -30,7 +30,7 @@ func (r *Run) Decide(g Gate) {
 
 func (r *Run) decide(g Gate) (int, string) {
 	if r.Plan != nil && len(r.Checks) == 0 && r.Load == nil {
-		return ExitOK, "a plan: nothing was sent"
+		return ExitOK, ""
 	}
 	if r.Interrupted {
 		return ExitInterrupted, "interrupted: " + r.Tally().String()

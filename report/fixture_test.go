@@ -237,3 +237,106 @@ func whole() Run {
 	r.Decide(Gate{MinJudged: DefaultMinJudged})
 	return r
 }
+
+// changedFixture is the fixture a release later: one failure fixed, one new, one rule no longer judged,
+// one renamed by a new rule set, one waiver ended.
+func changedFixture() Run {
+	r := fixture()
+	r.Started = r.Started.Add(48 * time.Hour)
+	r.Tool.Catalogue = "2"
+	for i := range r.Checks {
+		c := &r.Checks[i]
+		switch c.Rule {
+		case "doc.error-status":
+			c.Verdict, c.Documented, c.Actual, c.Message = Pass, SidePass, "422 with error unsupported_grant_type", ""
+		case "response.token-type":
+			c.Verdict, c.Standard, c.Actual = Fail, SideFail, "no token_type"
+		case "response.content-type":
+			c.Verdict, c.Standard, c.ReasonKind, c.Reason = Inconclusive, SideSilent, Throttled, "the endpoint answered 429 throughout"
+		case "headers.pragma-no-cache":
+			c.Verdict, c.Waiver.State = Fail, "expired"
+		case "client-auth.unknown-client":
+			c.Rule, c.Verdict, c.Standard, c.Actual = "client-auth.stranger", Fail, SideFail, "200 with a token"
+		case "client-auth.second-client":
+			c.Verdict, c.Standard = Pass, SidePass
+		}
+	}
+	r.Summarize()
+	r.Decide(Gate{})
+	return r
+}
+
+// slowerLoad is the load of the fixture on an endpoint half as fast, with a lower limit.
+func slowerLoad() Run {
+	r := loadFixture(60)
+	r.Started = r.Started.Add(24 * time.Hour)
+	r.Labels = map[string]string{"build": "4712"}
+	l := r.Load
+	for i := range l.Series {
+		l.Series[i].P50MS *= 2
+		l.Series[i].P99MS *= 2 * (1 + 0.1*math.Sin(float64(i)*2.3))
+	}
+	for i, h := range l.Histograms {
+		if h.Kind != "lag" && h.Outcome == "all" {
+			scale := map[string]float64{"service": 2, "response": 2.6}[h.Kind]
+			l.Histograms[i], _ = EncodeHistogram(h.Outcome, h.Kind, histogram(20000, scale))
+		}
+	}
+	l.Latency.Service, l.Latency.Response = QuantilesOf(histogram(20000, 2)), QuantilesOf(histogram(20000, 2.6))
+	l.Throttle.RatePerS, l.Throttle.RateLow, l.Throttle.RateHigh = 31, 30.8, 31.3
+	l.Findings[0].Verdict = Pass
+	r.Summarize()
+	r.Decide(Gate{})
+	return r
+}
+
+// soakFixture has what only some loads have: stages, a trend, a second endpoint, a capacity, a limited generator.
+func soakFixture() Run {
+	r := loadFixture(60)
+	l := r.Load
+	l.Profile, l.Throttle, l.Findings, l.Thresholds = "soak", nil, nil, nil
+	l.Resumed, l.LostMS = 1, 61_000
+	l.Generator.Healthy, l.Generator.Reason, l.Generator.PeakMemory = false, "lag p99 was 31 ms, 5 ms is the limit", 41_000_000
+	l.Stages = []Stage{{"warm up", 0, 10, 0, 100, 500, 500, 500, 0, 0, 1.2}, {"hold", 10, 7200, 100, 100, 719000, 719000, 718000, 1000, 0, 2.4}}
+	l.Trend = &Trend{Verdict: Warn, Lines: []TrendLine{{"response p99", "ms", 2.1, 3.4, 0.31, Warn, "grows by 12 % an hour, more than its noise"}, {"error share", "share", 0, 0, 0, Pass, ""}},
+		Events: []TrendEvent{{3600, "the endpoint signed with a new key"}}}
+	l.Against = &Against{URL: "http://127.0.0.1:9097/token", Slices: 40, SliceS: 5, Ratios: []Ratio{{"response p99", "ms", 2.1, 2.4, 1.14, 1.09, 1.2, "worse"}, {"response p50", "ms", 0.7, 0.7, 1, 0.98, 1.02, "same"}}}
+	l.Capacity = &Capacity{RatePerS: 840, Confirmed: true, BrokeFirst: "p99 < 250ms", BrokeAt: 900, Steps: []CapacityStep{{400, 400, 3.1, 0, true, ""}, {1600, 1122, 410, 0.02, false, "p99 < 250ms"}}}
+	r.Summarize()
+	r.Decide(Gate{})
+	return r
+}
+
+// unreachable is a run that judged nothing.
+func unreachable() Run {
+	r := fixture()
+	r.Preflight = []Preflight{{Kind: Unreachable, Message: "http://127.0.0.1:9096/oauth2/token: connection refused", Remedy: "start the endpoint, or try --emulate"}}
+	for i := range r.Checks {
+		c := &r.Checks[i]
+		*c = Check{Rule: c.Rule, Title: c.Title, Group: c.Group, Level: c.Level, Source: c.Source, Verdict: Blocked, Documented: SideSilent, Standard: SideSilent,
+			ReasonKind: Unreachable, Reason: "the endpoint was not reached"}
+	}
+	r.Facts, r.Unlocks, r.Waivers, r.Contract.NotSpecified = nil, nil, nil, nil
+	r.Summarize()
+	r.Decide(Gate{MinJudged: DefaultMinJudged})
+	return r
+}
+
+func planFixture() Run {
+	r := fixture()
+	r.Checks, r.Exchanges, r.Facts, r.Waivers, r.Contract.NotSpecified = nil, nil, nil, nil, nil
+	r.Plan = &Plan{Requests: 412, Tokens: 120, WrongSecrets: map[string]int{"client": 3, "user": 1}, ShortestMS: 41_200, Rules: 131, Unjudged: 9,
+		Limits: []string{"412 requests, the contract's safety allows 400"}}
+	r.Summarize()
+	r.Decide(Gate{})
+	return r
+}
+
+// statementFixture is the fixture without our own error.
+func statementFixture() Run {
+	r := fixture()
+	r.Labels = map[string]string{"implementation": "AppSec+ 2026.3"}
+	r.Checks = slices.DeleteFunc(r.Checks, func(c Check) bool { return c.Verdict == Error })
+	r.Summarize()
+	return r
+}

@@ -65,7 +65,7 @@ type htmlData struct {
 	Endpoints     []htmlEndpoint
 	LastLine      string
 	Reason        string
-	Bad           bool
+	Red           bool
 	ExitCode      int
 	Tiles         []htmlTile
 	Meta          []htmlField
@@ -74,6 +74,7 @@ type htmlData struct {
 	Several       bool
 	Groups        *htmlGroups
 	Load          *htmlLoad
+	DidNotHold    []htmlFinding
 	Sections      []htmlSection
 	Filters       []htmlFilter
 	Open          []htmlOpen
@@ -104,8 +105,8 @@ type (
 		Foot [][]htmlCell
 	}
 	htmlSection struct {
-		Title    string
-		Findings []htmlFinding
+		Title, Count string
+		Findings     []htmlFinding
 	}
 	htmlFilter struct {
 		Name, All string
@@ -163,9 +164,9 @@ type (
 
 func htmlView(r *Run) *htmlData {
 	p := &htmlData{Title: clean(cmp.Or(r.Contract.Title, r.Contract.Name, "Token endpoint")), LastLine: LastLine(r), Reason: clean(r.ExitReason),
-		Bad: r.ExitCode != ExitOK, ExitCode: r.ExitCode, Several: len(r.Contracts) > 1,
+		Red: r.ExitCode != ExitOK, ExitCode: r.ExitCode, Several: len(r.Contracts) > 1,
 		Tool: clean(r.Tool.Name) + " " + clean(r.Tool.Version) + ", rule set " + clean(r.Tool.Catalogue)}
-	p.Word = map[bool]string{true: "did not hold", false: "held"}[p.Bad]
+	p.Word = map[bool]string{true: "did not hold", false: "held"}[p.Red]
 	contracts := []Contract{r.Contract}
 	if p.Several {
 		contracts = contracts[:0]
@@ -316,7 +317,6 @@ func (p *htmlData) findings(r *Run) {
 	}
 	room = max(200, min(4000, transcriptRoom/max(1, room)/2))
 	told := map[int]bool{} // exchanges shown in a finding
-	bad := htmlSection{Title: "What did not hold"}
 	var groups []htmlSection
 	fails := len(r.found(Fail))
 	for _, v := range []Verdict{Fail, Error, Warn, Waived, Note} {
@@ -324,18 +324,25 @@ func (p *htmlData) findings(r *Run) {
 			if c.Verdict == v {
 				f := p.finding(r, c)
 				f.DidNotHold, f.Unfolded = true, v == Fail && fails <= 5
+				best := telling(r, c)
 				for _, i := range c.Exchanges {
 					if i < 0 || i >= len(r.Exchanges) {
 						continue
 					}
-					if told[i] {
+					shows := best == &r.Exchanges[i]
+					if told[i] && !shows {
 						f.Seen = append(f.Seen, i)
 						continue
 					}
+					x := htmlExchangeOf(r.Exchanges[i], i, room)
+					x.Unfolded = shows
+					if told[i] {
+						x.ID = ""
+					}
 					told[i] = true
-					f.Exchanges = append(f.Exchanges, htmlExchangeOf(r.Exchanges[i], i, room))
+					f.Exchanges = append(f.Exchanges, x)
 				}
-				bad.Findings = append(bad.Findings, f)
+				p.DidNotHold = append(p.DidNotHold, f)
 			}
 		}
 	}
@@ -356,10 +363,20 @@ func (p *htmlData) findings(r *Run) {
 		}
 		groups[i].Findings = append(groups[i].Findings, f)
 	}
-	if len(bad.Findings) > 0 {
-		p.Sections = append(p.Sections, bad)
+	for i := range groups {
+		byVerdict := Summary{}
+		for _, f := range groups[i].Findings {
+			*byVerdict.of(f.Verdict)++
+		}
+		var parts []string
+		for _, v := range []Verdict{Pass, Inconclusive, Blocked, Skip} {
+			if n := byVerdict.Count(v); n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, v))
+			}
+		}
+		groups[i].Count = strings.Join(parts, ", ")
 	}
-	p.Sections = append(p.Sections, groups...)
+	p.Sections = groups
 	for i := range r.Exchanges {
 		if used[i] && !told[i] {
 			p.Exchanges = append(p.Exchanges, htmlExchangeOf(r.Exchanges[i], i, room))
@@ -376,7 +393,7 @@ func (p *htmlData) findings(r *Run) {
 	p.Filters = []htmlFilter{
 		{"verdict", "all verdicts", distinct(func(c Check) string { return string(c.Verdict) })},
 		{"group", "all groups", distinct(func(c Check) string { return clean(c.Group) })},
-		{"level", "all levels", distinct(func(c Check) string { return clean(c.Level) })},
+		{"level", "all levels", distinct(levelWord)},
 	}
 	if p.Several {
 		p.Filters = append(p.Filters, htmlFilter{"contract", "all contracts", distinct(func(c Check) string { return clean(c.Contract) })})
@@ -384,7 +401,7 @@ func (p *htmlData) findings(r *Run) {
 }
 
 func (p *htmlData) finding(r *Run, c Check) htmlFinding {
-	f := htmlFinding{ID: clean(c.Rule), Name: clean(c.Rule), Title: clean(c.Title), Group: clean(c.Group), Level: clean(c.Level),
+	f := htmlFinding{ID: clean(c.Rule), Name: clean(c.Rule), Title: clean(c.Title), Group: clean(c.Group), Level: levelWord(c),
 		Contract: clean(c.Contract), Verdict: c.Verdict}
 	if p.Several {
 		f.ID = f.Contract + ":" + f.Name
@@ -417,6 +434,17 @@ func (p *htmlData) finding(r *Run, c Check) htmlFinding {
 		f.Links = append(f.Links, clean(s))
 	}
 	return f
+}
+
+// levelWord is the requirement word, and for rules without one what they rest on.
+func levelWord(c Check) string {
+	switch c.Level {
+	case "NONE":
+		return "practice"
+	case "DOC":
+		return "documented"
+	}
+	return clean(c.Level)
 }
 
 func htmlExchangeOf(x Exchange, i, room int) htmlExchange {
@@ -544,7 +572,7 @@ func (p *htmlData) load(l *Load) {
 	h.Tables = append(h.Tables, t)
 	p.ratios(h, l)
 	if k := l.Throttle; k != nil {
-		t = htmlTable{Title: "Throttle", Head: []string{"", "measured"}}
+		t = htmlTable{Title: "Throttle"}
 		for _, f := range throttleFields(k) {
 			t.Rows = append(t.Rows, []htmlCell{{Text: f[0]}, {f[1], "l wrap"}})
 		}
@@ -552,7 +580,7 @@ func (p *htmlData) load(l *Load) {
 		if len(k.Conformity) > 0 {
 			t = htmlTable{Title: "When throttled", Head: []string{"", "expected", "came", "conform", "verdict"}}
 			for _, c := range k.Conformity {
-				t.Rows = append(t.Rows, []htmlCell{{Text: clean(c.What)}, {clean(c.Expected), "wrap"}, {clean(c.Actual), "wrap"}, {Text: percent(c.Share)}, {string(c.Verdict), "t-" + string(c.Verdict)}})
+				t.Rows = append(t.Rows, []htmlCell{{Text: clean(c.What)}, {clean(c.Expected), "l wrap"}, {clean(c.Actual), "l wrap"}, {Text: percent(c.Share)}, {string(c.Verdict), "t-" + string(c.Verdict)}})
 			}
 			h.Tables = append(h.Tables, t)
 		}

@@ -1,11 +1,14 @@
 package report
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf16"
 )
 
 // WriteJSON saves a run. Lists are never null, so that a reader need not ask.
@@ -41,10 +44,37 @@ func WriteJSON(w io.Writer, r Run) error {
 		l.Series = append([]SeriesPoint{}, l.Series...)
 		r.Load = &l
 	}
-	e := json.NewEncoder(w)
+	return writeJSON(w, r)
+}
+
+// writeJSON writes a value for people and programs alike: indented, < and > as they are, and what could
+// steer a terminal or end a script element as escapes, which read back as the same text.
+func writeJSON(w io.Writer, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	var before rune
+	for _, c := range b.String() {
+		switch { // beyond ASCII there is nothing outside of strings
+		case before == '<' && c == '/':
+			out.WriteString(`\/`)
+		case before == '<' && c == '!':
+			out.WriteString(`\u0021`)
+		case c >= 0x7f && unsafe(c):
+			for _, u := range utf16.Encode([]rune{c}) {
+				fmt.Fprintf(out, `\u%04x`, u)
+			}
+		default:
+			out.WriteRune(c)
+		}
+		before = c
+	}
+	return out.Flush()
 }
 
 // ReadJSON reads a saved run. name stands in errors: the file's name.

@@ -93,7 +93,7 @@ func pad(text string, width int) string {
 func millis(v float64) string {
 	switch {
 	case v >= 60_000:
-		return (time.Duration(v) * time.Millisecond).Round(time.Second).String()
+		return seconds(v / 1000)
 	case v >= 1000:
 		return digits(v/1000) + " s"
 	case v > 0 && v < 0.1:
@@ -119,8 +119,16 @@ func digits(v float64) string {
 }
 
 func seconds(v float64) string {
-	if v >= 120 {
-		return time.Duration(v * float64(time.Second)).Round(time.Second).String()
+	if v > 120 {
+		s := time.Duration(v * float64(time.Second)).Round(time.Second).String()
+		s, _ = strings.CutSuffix(s, "m0s")
+		if h, ok := strings.CutSuffix(s, "h0"); ok {
+			return h + " h"
+		}
+		if !strings.HasSuffix(s, "s") {
+			s += "m"
+		}
+		return s
 	}
 	return digits(v) + " s"
 }

@@ -752,6 +752,9 @@ func (p *page) exit(r *Run) {
 
 // LastLine says in one line what was judged.
 func LastLine(r *Run) string {
+	if p := r.Plan; p != nil && len(r.Checks) == 0 && r.Load == nil {
+		return fmt.Sprintf("would judge %d of %d: %s, %s; nothing was sent", p.Rules, p.Rules+p.Unjudged, plural(p.Requests, "request"), plural(p.Tokens, "token"))
+	}
 	if r.Load == nil || len(r.Checks) > 0 {
 		return r.Tally().String()
 	}

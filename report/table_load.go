@@ -182,7 +182,7 @@ func (p *page) generator(l *Load) {
 		s = "kept up"
 	}
 	if !g.Healthy {
-		s = p.paint(yellow, "generator limited") + ": " + clean(g.Reason) + "; the endpoint is not blamed for it"
+		s = p.paint(yellow, "limited") + ": " + clean(g.Reason) + "; the endpoint is not blamed for it"
 	}
 	if g.Workers > 0 {
 		s += fmt.Sprintf("; %s of at most %s workers", thousands(int64(g.Workers)), thousands(int64(g.MaxWorkers)))
@@ -203,9 +203,9 @@ func (p *page) stages(l *Load) {
 	p.gap()
 	var rows [][]string
 	for _, s := range l.Stages {
-		at := rate(s.FromRate)
+		at := rate(s.ToRate)
 		if s.ToRate != s.FromRate {
-			at += " to " + rate(s.ToRate)
+			at = digits(s.FromRate) + " to " + at
 		}
 		rows = append(rows, []string{clean(s.Name), seconds(s.FromS) + " – " + seconds(s.ToS), at, thousands(s.Sent),
 			share(s.Token, s.Sent), share(s.Throttled, s.Sent), share(s.Other, s.Sent), millis(s.P99MS)})

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -116,7 +115,11 @@ func (h History) columns() (head []string, cells func(HistoryRow) []string) {
 func (h History) WriteTable(w io.Writer, s Style) error {
 	p := &page{Style: s}
 	head, cells := h.columns()
-	align := tw.Alignment{tw.AlignLeft, tw.AlignLeft}
+	alike := !slices.ContainsFunc(h.Rows, func(r HistoryRow) bool { return r.Contract != h.Rows[0].Contract })
+	first, align := []string{"run"}, tw.Alignment{tw.AlignLeft}
+	if !alike {
+		first, align = append(first, "contract"), append(align, tw.AlignLeft)
+	}
 	for range head {
 		align = append(align, right)
 	}
@@ -126,21 +129,28 @@ func (h History) WriteTable(w io.Writer, s Style) error {
 		if !r.Generator {
 			mark = " (generator limited)"
 		}
-		rows = append(rows, append([]string{fmt.Sprintf("%d  %s%s", i+1, short(r.Label, 24), mark), short(r.Contract, 14)}, cells(r)...))
+		row := []string{fmt.Sprintf("%d  %s%s", i+1, short(r.Label, 24), mark)}
+		if !alike {
+			row = append(row, short(r.Contract, 14))
+		}
+		rows = append(rows, append(row, cells(r)...))
 	}
-	p.table(append([]string{"run", "contract"}, head...), align, rows)
+	p.table(append(first, head...), align, rows)
 	for _, g := range []struct {
 		title string
 		of    func(HistoryRow) float64
+		zero  bool
 	}{
-		{"fail, run by run", func(r HistoryRow) float64 { return float64(r.Summary.Fail) }},
-		{"response p99 in ms, run by run", func(r HistoryRow) float64 { return r.P99MS }},
-		{"capacity per second, run by run", func(r HistoryRow) float64 { return r.Capacity }},
-		{"throttle per second, run by run", func(r HistoryRow) float64 { return r.Throttle }},
+		{"fail, run by run", func(r HistoryRow) float64 { return float64(r.Summary.Fail) }, true},
+		{"response p99 in ms, run by run", func(r HistoryRow) float64 { return r.P99MS }, false},
+		{"capacity per second, run by run", func(r HistoryRow) float64 { return r.Capacity }, false},
+		{"throttle per second, run by run", func(r HistoryRow) float64 { return r.Throttle }, false},
 	} {
 		var line []float64
 		for _, r := range h.Rows {
-			line = append(line, g.of(r))
+			if v := g.of(r); v > 0 || g.zero { // a run without the figure leaves no gap
+				line = append(line, v)
+			}
 		}
 		if len(line) < 3 || slices.Max(line) == 0 {
 			continue
@@ -166,8 +176,5 @@ func (h History) WriteMarkdown(w io.Writer) error {
 // WriteJSON writes the rows.
 func (h History) WriteJSON(w io.Writer) error {
 	h.Rows = append([]HistoryRow{}, h.Rows...)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(h)
+	return writeJSON(w, h)
 }

@@ -5,6 +5,8 @@
   const text = new Map(findings.map(f => [f, f.textContent.toLowerCase()]));
   const search = $("#search"), selects = $$(".tools select"), shown = $("#shown"), tiles = $$(".tile[data-verdict]");
 
+  let wasFiltering = false;
+
   function apply() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let n = 0;
@@ -13,7 +15,12 @@
       f.hidden = !on;
       n += on;
     }
-    for (const s of $$(".group")) s.hidden = !$(".finding:not([hidden])", s);
+    const filtering = n < findings.length;
+    for (const s of $$(".group")) {
+      s.hidden = !$(".finding:not([hidden])", s);
+      if (s.tagName === "DETAILS" && filtering !== wasFiltering) s.open = filtering;
+    }
+    wasFiltering = filtering;
     for (const t of tiles) t.setAttribute("aria-pressed", t.dataset.verdict === $("[name=verdict]").value);
     shown.value = n === findings.length ? n + " rules" : n + " of " + findings.length + " rules";
   }
@@ -52,7 +59,7 @@
     if (e.key === "/" && !typing) { e.preventDefault(); search.focus(); }
     else if (e.key === "Escape") { clear(); document.activeElement.blur(); }
     else if ((e.key === "j" || e.key === "k") && !typing) {
-      const list = $$(".finding:not([hidden]) > summary"), at = list.indexOf(document.activeElement.closest?.(".finding > summary"));
+      const list = $$(".finding > summary").filter(s => s.checkVisibility()), at = list.indexOf(document.activeElement.closest?.(".finding > summary"));
       const next = list[e.key === "j" ? Math.min(at + 1, list.length - 1) : Math.max(at - 1, 0)];
       if (next) { next.focus(); next.scrollIntoView({ block: "nearest" }); }
     }
