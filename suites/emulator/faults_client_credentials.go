@@ -1,0 +1,3 @@
+package emulator
+
+var clientCredentialsFaults = []Fault{}

@@ -1,0 +1,3 @@
+package emulator
+
+var requestFaults = []Fault{}
