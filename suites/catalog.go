@@ -93,11 +93,11 @@ func matchesAny(what, pattern string, rules []Rule, name func(Rule) string) erro
 		}
 		names = append(names, name(r))
 	}
-	return fmt.Errorf("--%s %q matches nothing; did you mean %q? grantcheck rules lists them all", what, pattern, nearest(pattern, names))
+	return fmt.Errorf("--%s %q matches nothing; did you mean %q? grantcheck rules lists them all", what, pattern, Nearest(pattern, names))
 }
 
-// nearest returns the name with the smallest edit distance to word.
-func nearest(word string, names []string) string {
+// Nearest returns the name with the smallest edit distance to word, "" when there is none.
+func Nearest(word string, names []string) string {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	sort.SliceStable(names, func(i, j int) bool { return editDistance(word, names[i]) < editDistance(word, names[j]) })
 	if len(names) == 0 {

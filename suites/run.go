@@ -77,6 +77,15 @@ func (cfg Config) pace() exchange.ClientOptions {
 	return p
 }
 
+// Validate returns the error with which Run would refuse the configuration.
+func (cfg Config) Validate() error {
+	s, err := prepare(cfg)
+	if err == nil {
+		s.engine.client.Close()
+	}
+	return err
+}
+
 // A session is one run in the making: prepared once, judged rule by rule by
 // whoever drives it, and reported at the end.
 type session struct {
@@ -111,7 +120,7 @@ func prepare(cfg Config) (*session, error) {
 	}
 	for _, a := range cfg.Allow {
 		if a != "all" && !strings.HasPrefix(a, "grant:") && !slices.Contains(Effects, Effect(a)) {
-			return nil, fmt.Errorf("--allow %q is no effect; did you mean %q? grantcheck rules RULE shows the effects of each", a, nearest(a, effectNames()))
+			return nil, fmt.Errorf("--allow %q is no effect; did you mean %q? grantcheck rules RULE shows the effects of each", a, Nearest(a, effectNames()))
 		}
 	}
 	if cfg.Exchange.Now == nil {
