@@ -97,7 +97,7 @@ var inconclusiveStatus = map[int]string{
 func (a *Answer) judge() (Outcome, string) {
 	status := a.ex.Status
 	switch {
-	case a.ex.Err != nil && (status == 0 || !a.Has(AccessToken)):
+	case a.ex.Err != nil:
 		return Inconclusive, fmt.Sprintf("%s: %s", a.ex.ErrKind, a.ex.ErrText())
 	case inconclusiveStatus[status] != "":
 		return Inconclusive, fmt.Sprintf("status %d, %s", status, inconclusiveStatus[status])
