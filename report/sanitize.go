@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,19 +20,29 @@ func clean(s string) string { return commands.Replace(cleanUpTo(s, longest, fals
 // cleanText is clean for text of several lines: line feeds and tabs stay.
 func cleanText(s string) string { return commands.Replace(cleanUpTo(s, 2*longest, true)) }
 
-// cleanCommand is clean for a command line: it is for copying, never the beginning of a line, and of no
-// use when cut short.
-func cleanCommand(s string) string { return cleanUpTo(s, 8*longest, false) }
-
-var commands = func() *strings.Replacer {
-	pairs := []string{"##[", `#\x23[`, "##vso[", `#\x23vso[`, "##teamcity[", `#\x23teamcity[`}
-	for c := 'a'; c <= 'z'; c++ {
-		for _, l := range []rune{c, unicode.ToUpper(c)} {
-			pairs = append(pairs, "::"+string(l), `:\x3a`+string(l))
-		}
+// cleanCommand is clean for a command line, which is for copying and of no use when cut short: only at
+// its beginning could it be taken for a runner's command.
+func cleanCommand(s string) string {
+	s = cleanUpTo(s, 8*longest, false)
+	if strings.HasPrefix(s, "curl ") {
+		return oldCommands.Replace(s)
 	}
-	return strings.NewReplacer(pairs...)
-}()
+	return commands.Replace(s)
+}
+
+var (
+	old         = []string{"##[", `#\x23[`, "##vso[", `#\x23vso[`, "##teamcity[", `#\x23teamcity[`}
+	oldCommands = strings.NewReplacer(old...)
+	commands    = func() *strings.Replacer {
+		pairs := slices.Clone(old)
+		for c := 'a'; c <= 'z'; c++ {
+			for _, l := range []rune{c, unicode.ToUpper(c)} {
+				pairs = append(pairs, "::"+string(l), `:\x3a`+string(l))
+			}
+		}
+		return strings.NewReplacer(pairs...)
+	}()
+)
 
 func cleanUpTo(s string, limit int, lines bool) string {
 	var b strings.Builder
@@ -73,6 +84,9 @@ func cleanUpTo(s string, limit int, lines bool) string {
 
 // unsafe reports whether a rune could steer a terminal, reorder a line, or hide.
 func unsafe(c rune) bool {
+	if ' ' <= c && c <= '~' {
+		return false
+	}
 	return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Co, c) || unicode.Is(unicode.Zl, c) ||
 		unicode.Is(unicode.Zp, c) || c == 0xFFFE || c == 0xFFFF || (unicode.IsSpace(c) && c != ' ') || !unicode.IsGraphic(c)
 }
