@@ -76,17 +76,23 @@ func (c *Case) GoldenAs(client, grantType string) exchange.Request {
 }
 
 func (c *Case) goldenOf(p pair, client string) exchange.Request {
+	return c.goldenWith(p, client, exchange.Inputs{})
+}
+
+// goldenWith is goldenOf with scope, method or media type of the check's choice.
+func (c *Case) goldenWith(p pair, client string, in exchange.Inputs) exchange.Request {
 	if p.grant == nil {
 		c.Blocked("there is no golden request")
 	}
-	in := exchange.Inputs{}
-	if client != "" {
+	if client != "" && client != p.client {
 		in.Client = c.Fixture(client)
 		p.client = client
 		p.auth = ""
 		if m := c.Target().AuthMethods(p.grant, in.Client); len(m) > 0 {
 			p.auth = m[0]
 		}
+	} else if in.Client == nil {
+		in.Client = c.Target().ClientNamed(p.client)
 	}
 	return c.run.supply.request(c.ctx, c, p, in)
 }
@@ -133,15 +139,6 @@ func fixtureNeed(name string) string {
 		return "a sacrificial client"
 	}
 	return "a client " + name
-}
-
-// Victim returns the golden request of the sacrificial client where there is
-// one, else of the primary: for probes with wrong client credentials.
-func (c *Case) Victim() exchange.Request {
-	if c.Target().ClientNamed("sacrificial") != nil && !consumes(c.run.golden.grant) {
-		return c.GoldenAs("sacrificial", "")
-	}
-	return c.Golden()
 }
 
 // Probe sends a request and returns its answer. While the endpoint throttles

@@ -19,7 +19,8 @@ type Sample struct {
 	Param    string   // the parameter a missing_parameter or invalid_parameter probe was about
 
 	grant, auth, client string
-	number              int // place in the run's exchanges
+	number              int     // place in the run's exchanges
+	again               *Sample // the answer when the same request was sent once more
 }
 
 // Grant returns the contract's key of the grant the request was for, "" for other endpoints.

@@ -28,7 +28,7 @@ func (s *supply) request(ctx context.Context, c *Case, p pair, in exchange.Input
 		granted, err := s.code(ctx, p.grant, in.Client, nil)
 		s.orStop(err)
 		got := granted.Inputs()
-		got.Client = in.Client
+		got.Client, got.Scope, got.Method, got.ContentType = in.Client, in.Scope, in.Method, in.ContentType
 		in = got
 	case "refresh_token":
 		in.RefreshToken = s.borrow(ctx, c, p.client)
