@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -86,24 +85,37 @@ func matchesAny(what, pattern string, rules []Rule, name func(Rule) string) erro
 	if _, err := path.Match(pattern, ""); err != nil {
 		return fmt.Errorf("--%s %q: malformed pattern: * and ? stand for any characters, [ ] for a choice", what, pattern)
 	}
-	names := make([]string, 0, len(rules))
+	var names []string
 	for _, r := range rules {
-		if ok, _ := path.Match(pattern, name(r)); ok {
+		n := name(r)
+		if ok, _ := path.Match(pattern, n); ok {
 			return nil
 		}
-		names = append(names, name(r))
+		if area, _, dotted := strings.Cut(n, "."); dotted && strings.HasSuffix(pattern, "*") {
+			n = area + ".*"
+		}
+		names = append(names, n)
 	}
-	return fmt.Errorf("--%s %q matches nothing; did you mean %q? grantcheck rules lists them all", what, pattern, Nearest(pattern, names))
+	return fmt.Errorf("--%s %q matches nothing%s; grantcheck rules lists them all", what, pattern, DidYouMean(pattern, names))
 }
 
-// Nearest returns the name with the smallest edit distance to word, "" when there is none.
-func Nearest(word string, names []string) string {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	sort.SliceStable(names, func(i, j int) bool { return editDistance(word, names[i]) < editDistance(word, names[j]) })
-	if len(names) == 0 {
+// DidYouMean suggests, in a clause to go behind an error, the name that a word
+// was meant to be; "" when none is near. A name may go on where the word ends.
+func DidYouMean(word string, names []string) string {
+	best, least := "", 1+(len(word)+1)/2
+	for _, n := range names {
+		d := editDistance(word, n)
+		if len(n) > len(word) {
+			d = min(d, 1+editDistance(word, n[:len(word)]), 1+editDistance(word, n[:len(word)+1]))
+		}
+		if d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
 		return ""
 	}
-	return names[0]
+	return fmt.Sprintf("; did you mean %q?", best)
 }
 
 func editDistance(a, b string) int {
