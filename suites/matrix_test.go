@@ -1,0 +1,184 @@
+package suites_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"grantcheck/report"
+	"grantcheck/suites"
+	"grantcheck/suites/contract"
+	"grantcheck/suites/emulator"
+	"grantcheck/suites/exchange"
+)
+
+// judgeEmulator runs every rule against an emulator made with these options,
+// with everything allowed and no time spent waiting.
+func judgeEmulator(ctx context.Context, name, edition string, opt emulator.Options, change func(*suites.Config)) (*report.Run, error) {
+	clock := &suites.SkippingClock{}
+	if opt.Contract == nil {
+		c, err := contract.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		opt.Contract = c
+	}
+	opt.Now = clock.Now
+	opt.Edition = edition
+	em, err := emulator.New(opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := em.Start(); err != nil {
+		return nil, err
+	}
+	defer em.Close()
+	cfg := suites.Config{
+		Contract: em.Contract(), Exchange: exchange.Options{URL: em.URL()},
+		Edition: edition, Allow: []string{"all"}, Parallel: 1, Plain: true, Emulated: true, Clock: clock,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return suites.Run(ctx, cfg)
+}
+
+// TestNothingTurnsWithoutFault holds that a conforming endpoint is found to conform: every shipped
+// contract, in every edition.
+func TestNothingTurnsWithoutFault(t *testing.T) {
+	for _, name := range []string{"standard", "appsecplus", "devensoft", "semansys", "talkdesk"} {
+		for _, edition := range suites.AllEditions.Names() {
+			t.Run(name+"/"+edition, func(t *testing.T) {
+				t.Parallel()
+				run, err := judgeEmulator(t.Context(), name, edition, emulator.Options{}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				leftPass(t, run, name == "standard")
+			})
+		}
+	}
+}
+
+// leftPass reports every check that is not at pass for a reason that is the endpoint's or ours.
+func leftPass(t *testing.T, run *report.Run, everything bool) {
+	t.Helper()
+	for _, p := range run.Preflight {
+		t.Errorf("preflight: %s", p.Message)
+	}
+	for _, c := range run.Checks {
+		switch {
+		case c.Verdict == report.Pass, c.Verdict == report.Skip:
+		case c.Verdict == report.Note && c.Posture != string(suites.Observe):
+		case c.Standard == report.SideDeviation && c.Documented == report.SidePass && c.Reason != "":
+		case c.Rule == "password.not-offered" && c.Verdict.Judged():
+		default:
+			t.Errorf("%s: %s (documented %s, standard %s): %s%s", c.Rule, c.Verdict, c.Documented, c.Standard, c.Message, c.Reason)
+		}
+	}
+}
+
+// TestEveryRuleIsProved is the rule × fault matrix: every fault turns its own rule and nothing
+// unrelated, every rule has a fault, and every fault a rule. GRANTCHECK_FAULT narrows it.
+func TestEveryRuleIsProved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole matrix")
+	}
+	pattern := os.Getenv("GRANTCHECK_FAULT")
+	var faults []suites.Fault
+	setups := map[string]emulator.Setup{}
+	proved := map[string]bool{}
+	for _, f := range emulator.Faults() {
+		if _, ok := suites.RuleNamed(f.Rule); !ok {
+			t.Errorf("fault %s breaks no rule of the catalogue: %s", f.Name, f.Rule)
+		}
+		if f.Name != f.Rule && !strings.HasPrefix(f.Name, f.Rule+"/") {
+			t.Errorf("fault %s is not named after its rule %s", f.Name, f.Rule)
+		}
+		proved[f.Rule] = true
+		setups[f.Name] = f.Setup
+		if strings.Contains(f.Name, pattern) {
+			faults = append(faults, suites.Fault{Name: f.Name, Rule: f.Rule, Also: f.Also})
+		}
+	}
+	for _, r := range suites.Rules() {
+		if !proved[r.ID] {
+			t.Errorf("rule %s has no fault that turns it", r.ID)
+		}
+	}
+	judge := func(ctx context.Context, fault string) (*report.Run, error) {
+		s := setups[fault]
+		name := s.Contract
+		if name == "" {
+			name = "standard"
+		}
+		return judgeEmulator(ctx, name, s.Edition, emulator.Options{Faults: []string{fault}}, nil)
+	}
+	suites.Prove(t.Context(), faults, runtime.NumCPU()*2, judge, func(p suites.Proof) {
+		switch {
+		case p.Err != nil:
+			t.Errorf("%s: %v", p.Fault.Name, p.Err)
+		case !p.Turned:
+			t.Errorf("%s does not turn its rule: %s", p.Fault.Name, p.Verdict)
+		case len(p.Strayed) > 0:
+			t.Errorf("%s turns what it should not: %s", p.Fault.Name, strings.Join(p.Strayed, " "))
+		}
+	})
+}
+
+// TestVariationsStayAtPass holds that a legitimate difference is never held against an endpoint.
+func TestVariationsStayAtPass(t *testing.T) {
+	for _, v := range emulator.Variations() {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			name := v.Setup.Contract
+			if name == "" {
+				name = "standard"
+			}
+			run, err := judgeEmulator(t.Context(), name, v.Setup.Edition, emulator.Options{Variations: []string{v.Name}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leftPass(t, run, false)
+		})
+	}
+}
+
+// TestCatalogueIsSound holds what every rule promises by its form.
+func TestCatalogueIsSound(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range suites.Rules() {
+		if seen[r.ID] {
+			t.Errorf("%s stands twice in the catalogue", r.ID)
+		}
+		seen[r.ID] = true
+		for what, text := range map[string]string{"title": r.Title, "source": r.Source, "summary": r.Summary, "why": r.Why, "probe": r.Probe, "expect": r.Expect, "fault": r.Fault, "binds": r.Binds, "group": r.Group} {
+			if strings.TrimSpace(text) == "" {
+				t.Errorf("%s has no %s", r.ID, what)
+			}
+		}
+		if len(r.Title) > 80 {
+			t.Errorf("%s: the title has %d characters, more than 80", r.ID, len(r.Title))
+		}
+		if r.Check == nil {
+			t.Errorf("%s has no check", r.ID)
+		}
+		if r.Editions == 0 {
+			t.Errorf("%s is judged in no edition", r.ID)
+		}
+		if r.Wording == suites.Practice && r.Posture == suites.Assert {
+			t.Errorf("%s asserts a custom that no clause demands", r.ID)
+		}
+		for _, q := range r.Requires {
+			if _, ok := suites.RuleNamed(q); !ok {
+				t.Errorf("%s requires %s, which is no rule", r.ID, q)
+			}
+			if slices.Contains(suites.Dependants(r.ID), q) {
+				t.Errorf("%s and %s require each other", r.ID, q)
+			}
+		}
+	}
+}
