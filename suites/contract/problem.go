@@ -90,12 +90,11 @@ func maskLines(lines []string, hide []string) []string {
 	for i, line := range lines {
 		indent := len(line) - len(strings.TrimLeft(line, " \t"))
 		if deep >= 0 && strings.TrimSpace(line) != "" {
-			if indent > deep {
-				if !continues(line) {
-					out[i] = line[:indent] + "***"
-					continue
-				}
-			} else {
+			if !continues(line) { // however it is indented: the file may be broken
+				out[i] = line[:indent] + "***"
+				continue
+			}
+			if indent <= deep {
 				deep = -1
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,6 +19,13 @@ func (c *Contract) Show() string {
 	}
 	root := *c.tree
 	root.remove("extends") // what it gave is written out below
+	root.entries = slices.Clone(root.entries)
+	slices.SortStableFunc(root.entries, func(a, b *entry) int {
+		rank := func(e *entry) int {
+			return slices.IndexFunc(contractShape.keys, func(k key) bool { return k.name == e.key.text })
+		}
+		return rank(a) - rank(b)
+	})
 	s.mapping(&root, contractShape, "", 0)
 	return s.out.String()
 }
@@ -155,10 +163,12 @@ func (s *shape) element() *shape {
 }
 
 func (s *shower) flat(n *node) bool {
+	width := 0
 	for _, i := range n.items {
 		if i.kind == mapping || i.kind == list {
 			return false
 		}
+		width += len(i.text) + 2
 	}
-	return true
+	return width < 100
 }

@@ -137,12 +137,19 @@ const (
 )
 
 // parse reads one document. Problems are those of YAML itself.
-func parse(f *file, data []byte) (root *node, problems []Problem) {
+func parse(f *file, data []byte) (*node, []Problem) { return parseUpTo(f, data, maxBytes, maxNodes) }
+
+// parseLarge reads other people's documents, which may be longer than contracts.
+func parseLarge(f *file, data []byte) (*node, []Problem) {
+	return parseUpTo(f, data, 16*maxBytes, 16*maxNodes)
+}
+
+func parseUpTo(f *file, data []byte, bytes, nodes int) (root *node, problems []Problem) {
 	fail := func(line, col int, format string, args ...any) (*node, []Problem) {
 		return nil, []Problem{f.problem(line, col, "", fmt.Sprintf(format, args...))}
 	}
-	if len(data) > maxBytes {
-		return fail(0, 0, "the file holds %d bytes; a contract has at most %d", len(data), maxBytes)
+	if len(data) > bytes {
+		return fail(0, 0, "the file holds %d bytes; at most %d are read", len(data), bytes)
 	}
 	if !utf8.Valid(data) {
 		for i, l := range f.lines {
@@ -183,7 +190,7 @@ func parse(f *file, data []byte) (root *node, problems []Problem) {
 	if len(doc.Docs) == 0 || doc.Docs[0].Body == nil {
 		return fail(1, 1, "the file is empty; a contract starts with \"contract: 1\"")
 	}
-	r := reader{file: f, anchors: map[string]*node{}}
+	r := reader{file: f, anchors: map[string]*node{}, most: nodes}
 	root = r.read(doc.Docs[0].Body, 0)
 	if len(r.problems) == 0 && root != nil && root.kind != mapping {
 		r.fail(root, "a contract is a map of keys, this is %s", root.kind)
@@ -242,6 +249,7 @@ type reader struct {
 	file     *file
 	anchors  map[string]*node
 	count    int
+	most     int
 	problems []Problem
 }
 
@@ -258,10 +266,10 @@ func (r *reader) read(a ast.Node, depth int) *node {
 	if t := a.GetToken(); t != nil && t.Position != nil {
 		n.line, n.col = t.Position.Line, max(t.Position.Column, 1)
 	}
-	if r.count++; r.count == maxNodes || depth > maxDepth {
-		r.fail(n, "too much or too deeply nested for a contract")
+	if r.count++; r.count == r.most || depth > maxDepth {
+		r.fail(n, "too much or too deeply nested")
 	}
-	if r.count >= maxNodes || depth > maxDepth {
+	if r.count >= r.most || depth > maxDepth {
 		return n
 	}
 	switch v := a.(type) {
@@ -322,7 +330,7 @@ func (r *reader) read(a ast.Node, depth int) *node {
 		case target == nil:
 			r.fail(n, "alias *%s stands inside its own anchor", name)
 		default:
-			if r.count += size(target); r.count >= maxNodes {
+			if r.count += size(target); r.count >= r.most {
 				r.fail(n, "aliases make this file too large")
 				return n
 			}
