@@ -130,7 +130,7 @@ func (e *engine) covers(d *contract.Deviation, s *Sample) bool {
 	if s == nil {
 		return false
 	}
-	first, ok := RuleNamed(d.Rules[0])
+	first, ok := e.catalogue[d.Rules[0]]
 	if !ok || s.Rule == first.ID || slices.Contains(first.Requires, s.Rule) {
 		return ok
 	}

@@ -28,8 +28,9 @@ type engine struct {
 	edition Edition
 	clock   Clock
 
-	rules map[string]*task
-	order []*task // every rule of the run, silent prerequisites included, by phase
+	rules     map[string]*task
+	catalogue map[string]Rule // every rule there is, by id
+	order     []*task         // every rule of the run, silent prerequisites included, by phase
 
 	slots chan struct{} // checks that may run at a time; a waiting check gives its slot back
 	quiet sync.RWMutex  // held for writing by a check that has to be alone
@@ -102,6 +103,7 @@ func newEngine(cfg Config, target *exchange.Target, edition Edition, selected []
 			add(all[id], true)
 		}
 	}
+	e.catalogue = all
 	for _, r := range selected {
 		add(r, false)
 	}
