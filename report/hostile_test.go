@@ -19,6 +19,7 @@ import (
 var hostile = map[string]string{
 	"pipe":            "a | b | c\n| d |",
 	"backticks":       "`rm -rf` ``` ```` \n```\nout of the block",
+	"fence":           "```",
 	"end of script":   `</script><script>alert(1)</script></style></title></details><img src=x onerror=alert(1)>`,
 	"comment":         `<!-- --> <!--<script> -->`,
 	"CDATA":           `]]> <![CDATA[ ]]]]><![CDATA[>`,

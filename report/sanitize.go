@@ -87,6 +87,5 @@ func unsafe(c rune) bool {
 	if ' ' <= c && c <= '~' {
 		return false
 	}
-	return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Co, c) || unicode.Is(unicode.Zl, c) ||
-		unicode.Is(unicode.Zp, c) || c == 0xFFFE || c == 0xFFFF || (unicode.IsSpace(c) && c != ' ') || !unicode.IsGraphic(c)
+	return !unicode.IsGraphic(c) || unicode.IsSpace(c) && c != ' '
 }
