@@ -232,16 +232,16 @@ func (p *probe) run() error {
 	if err != nil {
 		return err
 	}
-	got := Fit(p.log)
+	got, fits := fit(p.log)
 	if got.RatePerS == 0 {
 		got.RatePerS, got.Burst = rate, float64(a0)
 	}
 	for round := range 4 {
-		if err := p.straddle(round, got); err != nil {
+		if err := p.straddle(round, got, fits); err != nil {
 			return err
 		}
-		got = Fit(p.log)
-		if round > 0 && got.Window != undecided {
+		got, fits = fit(p.log)
+		if round > 0 && got.Undecided == "" {
 			break
 		}
 	}
@@ -294,7 +294,7 @@ func (p *probe) saturate(a0 int) (float64, error) {
 // half a limit, then more than a limit three quarters of a window later, and again just over a
 // window after the start; in odd rounds more than a limit at once. Then it keeps watch until the
 // limiter must have opened again.
-func (p *probe) straddle(round int, got report.Throttle) error {
+func (p *probe) straddle(round int, got report.Throttle, fits []model) error {
 	p.stage, p.trial = "straddle", strconv.Itoa(round)
 	rate := got.RatePerS
 	limit := max(1, int(math.Round(got.Burst)))
@@ -310,6 +310,13 @@ func (p *probe) straddle(round int, got report.Throttle) error {
 		shots = append(shots, p.at(t+0.75*w, more)...)
 		shots = append(shots, p.at(t+1.06*w, more)...)
 	} else {
+		// Early in a window of the clock, if there is one: its whole limit shows.
+		for _, m := range fits {
+			if (m.family == slidingCount || m.family == clockWindow) && m.mismatch < 0.2 {
+				t += m.window * (1.1 - mod1((t-m.phase)/m.window))
+				break
+			}
+		}
 		shots = p.at(t, more)
 	}
 	if _, err := p.fire(shots, nil); err != nil {
@@ -320,6 +327,8 @@ func (p *probe) straddle(round int, got report.Throttle) error {
 	_, err := p.fire(p.pace(max(4, int(lambda*1.1*w)), lambda), nil)
 	return err
 }
+
+func mod1(x float64) float64 { return x - math.Floor(x) }
 
 // verify sends a little less than the rate found, evenly: nothing may be rejected.
 func (p *probe) verify(got report.Throttle) error {

@@ -30,6 +30,7 @@ type record struct {
 	accept int
 	reject int
 	span   float64
+	best   float64 // mismatch of the best family so far
 	ucap   float64 // a mismatch in time beyond this costs no more
 	uref   float64
 }
@@ -89,6 +90,7 @@ func newRecord(hits []hit) *record {
 		accepted++
 		lastOK = h.t
 	}
+	r.thin()
 	for i := 0; i < len(r.hits); {
 		s := spell{i, i, -1}
 		for s.to < len(r.hits) && r.hits[s.to].spell == r.hits[i].spell {
@@ -106,6 +108,35 @@ func newRecord(hits []hit) *record {
 		i = s.to
 	}
 	return r
+}
+
+// thin leaves at most six of each run of rejections: the first and the last two tell when the
+// limiter was closed, and a long run must not outweigh everything else.
+func (r *record) thin() {
+	var kept []hit
+	where := make([]int, len(r.hits)) // of each kept hit
+	for i := 0; i < len(r.hits); {
+		j := i
+		for j < len(r.hits) && !r.hits[j].ok && r.hits[j].spell == r.hits[i].spell {
+			j++
+		}
+		if j == i {
+			j++
+		}
+		n := j - i
+		for k := i; k < j; k++ {
+			if n <= 6 || k < i+2 || k >= j-2 || k == i+n/3 || k == i+2*n/3 {
+				where[k] = len(kept)
+				kept = append(kept, r.hits[k])
+			}
+		}
+		i = j
+	}
+	for i := range r.turns {
+		r.turns[i].at = where[r.turns[i].at]
+	}
+	r.hits = kept
+	r.reject = len(kept) - r.accept
 }
 
 // countBelow returns how many of the sorted xs are less than x.
@@ -143,6 +174,10 @@ type model struct {
 	missA     int     // of misses, accepted
 	mismatch  float64 // share of answers unexplained, acceptances and rejections weighted alike
 	low, high float64 // interval of rate
+
+	perA, perR float64 // what one unexplained answer weighs
+	most       float64 // give up a replay whose mismatch exceeds it; 0 for never
+	gave       bool
 }
 
 // kind is what --limit-kind calls the family.
@@ -156,7 +191,7 @@ func (m model) kind() string {
 	return "sliding"
 }
 
-func (m *model) better(o model) bool {
+func (m *model) better(o *model) bool {
 	if a, b := m.mismatch+complexity[m.family], o.mismatch+complexity[o.family]; a != b {
 		return a < b
 	}
@@ -164,7 +199,8 @@ func (m *model) better(o model) bool {
 }
 
 func (r *record) score(m *model) {
-	m.misses, m.missA, m.loss = 0, 0, 0
+	m.misses, m.missA, m.loss, m.gave = 0, 0, 0, false
+	m.perA, m.perR = 0.5/float64(max(1, r.accept)), 0.5/float64(max(1, r.reject))
 	switch m.family {
 	case tokenBucket:
 		r.replayBucket(m)
@@ -177,14 +213,24 @@ func (r *record) score(m *model) {
 	default:
 		r.replayCounter(m)
 	}
-	m.mismatch = 0.5*float64(m.missA)/float64(max(1, r.accept)) +
-		0.5*float64(m.misses-m.missA)/float64(max(1, r.reject))
+	m.weigh()
 }
 
+func (m *model) weigh() {
+	m.mismatch = m.perA*float64(m.missA) + m.perR*float64(m.misses-m.missA)
+	if m.gave {
+		m.mismatch = 1
+	}
+}
+
+// miss counts an answer that the model cannot explain.
 func (m *model) miss(h *hit) {
 	m.misses++
 	if h.ok {
 		m.missA++
+	}
+	if m.most > 0 && m.perA*float64(m.missA)+m.perR*float64(m.misses-m.missA) > m.most {
+		m.gave = true
 	}
 }
 
@@ -194,6 +240,9 @@ func (m *model) miss(h *hit) {
 func (r *record) replayBucket(m *model) {
 	level, last := m.burst, r.hits[0].t // as of the latest acceptance
 	for i := range r.hits {
+		if m.gave {
+			return
+		}
 		h := &r.hits[i]
 		raw := level + m.rate*(h.t-last)
 		slack := m.rate*(h.u+r.uref) + 1e-6
@@ -303,7 +352,9 @@ func (r *record) replayFirst(m *model) {
 		if most >= limit && least <= limit && off <= slack {
 			continue
 		}
-		m.miss(h)
+		if m.miss(h); m.gave {
+			return
+		}
 	}
 }
 
@@ -315,7 +366,9 @@ func (r *record) replayLog(m *model) {
 		pl = seek(r.los, pl, h.hi-m.window+1e-9)
 		ph = seek(r.his, ph, h.lo-m.window)
 		if !fits(h.ok, h.surely-pl, h.maybe-ph, limit) {
-			m.miss(h)
+			if m.miss(h); m.gave {
+				return
+			}
 		}
 		if n >= limit {
 			// As timed: the limit-th acceptance back decides.
@@ -410,11 +463,12 @@ func (m *model) counts(ok bool, least, most float64) bool {
 	case m.delta == 0:
 		return most >= m.burst-tiny
 	}
-	return most+m.delta > m.burst-tiny
+	return most+m.delta > m.burst+tiny
 }
 
 // fitAll returns the best model of each family, the best first.
 func (r *record) fitAll() []model {
+	r.best = 1
 	bursts := r.bursts()
 	slope, late := r.slope()
 	var out []model
@@ -425,13 +479,14 @@ func (r *record) fitAll() []model {
 		// A window shorter than the time of a decision is known explains anything.
 		if m, ok := f(bursts, slope); ok && (m.window == 0 || m.window > 4*r.uref) {
 			out = append(out, m)
+			r.best = min(r.best, m.mismatch)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b model) int {
-		if a.better(b) {
+	slices.SortStableFunc(out, func(a, b model) int { // the simpler first among equals
+		if a.better(&b) {
 			return -1
 		}
-		if b.better(a) {
+		if b.better(&a) {
 			return 1
 		}
 		return 0
@@ -495,30 +550,42 @@ func (r *record) search(m model, lo, hi float64, n, levels int, set func(*model,
 		for i := range scored {
 			c := m
 			set(&c, lo+float64(i)*step)
+			c.most = min(best.mismatch, scored[top].mismatch)
+			if i == 0 {
+				c.most = best.mismatch
+			}
+			c.most = r.bound(c.most)
 			r.score(&c)
 			scored[i] = c
-			if c.better(scored[top]) {
+			if c.better(&scored[top]) {
 				top = i
 			}
 		}
 		end := top
-		for end < n && !scored[top].better(scored[end+1]) {
+		for end < n && !scored[top].better(&scored[end+1]) {
 			end++
 		}
 		x := lo + float64(top+end)/2*step
 		c := m
 		set(&c, x)
+		c.most = 0
 		r.score(&c)
-		if best.better(c) && scored[top].better(c) {
+		if best.better(&c) && scored[top].better(&c) {
 			c, x = scored[top], lo+float64(top)*step
 		}
-		if !best.better(c) {
+		if !best.better(&c) {
 			best = c
 		}
 		lo, hi = x-step, x+step
 	}
+	best.most = 0
+	r.score(&best)
 	return best
 }
+
+// bound is where a replay may be given up: when it is worse than the best of its family, or
+// hopeless against the best of all.
+func (r *record) bound(own float64) float64 { return max(1e-9, min(own, r.best+0.1)) }
 
 func (r *record) fitBucket(bursts []int, slope float64) (model, bool) {
 	if slope <= 0 || len(bursts) == 0 {
@@ -537,7 +604,7 @@ func (r *record) fitBucket(bursts []int, slope float64) (model, bool) {
 	found := false
 	for b := small; b <= top+3; b += step {
 		m := r.search(model{family: tokenBucket, burst: float64(b), rate: slope}, lo, hi, 40, 1, setRate)
-		if !found || m.better(best) {
+		if !found || m.better(&best) {
 			best, found = m, true
 		}
 	}
@@ -547,7 +614,7 @@ func (r *record) fitBucket(bursts []int, slope float64) (model, bool) {
 			c := best
 			c.burst = b
 			r.score(&c)
-			if c.better(best) {
+			if c.better(&best) {
 				best = c
 			}
 		}
@@ -658,6 +725,13 @@ func align(ts []turn, w float64) (window, phase float64, used int) {
 	return window, (pl + ph) / 2, len(edges)
 }
 
+func cutoff(best model, found bool) float64 {
+	if found {
+		return best.mismatch
+	}
+	return 1
+}
+
 func (r *record) fitClock(bursts []int, slope float64) (model, bool) {
 	var best model
 	found := false
@@ -671,8 +745,9 @@ func (r *record) fitClock(bursts []int, slope float64) (model, bool) {
 		for l := max(1, limit-1); l <= limit+1; l++ {
 			c := m
 			c.burst = float64(l)
+			c.most = r.bound(cutoff(best, found))
 			r.score(&c)
-			if !found || c.better(best) {
+			if !found || c.better(&best) {
 				best, found = c, true
 			}
 		}
@@ -715,8 +790,9 @@ func (r *record) fitFirst(bursts []int, slope float64) (model, bool) {
 	for _, w := range r.periods(func(a, b turn) (float64, float64) { return b.lo - a.hi, b.hi - r.hits[a.at].lo }) {
 		for _, l := range candidates(bursts) {
 			m := model{family: firstWindow, window: w, burst: float64(l)}
+			m.most = r.bound(cutoff(best, found))
 			r.score(&m)
-			if !found || m.better(best) {
+			if !found || m.better(&best) {
 				best, found = m, true
 			}
 		}
@@ -753,8 +829,9 @@ func (r *record) fitLog(bursts []int, slope float64) (model, bool) {
 			continue
 		}
 		m := model{family: slidingLog, burst: float64(l), window: w}
+		m.most = r.bound(cutoff(best, found))
 		r.score(&m)
-		if !found || m.better(best) {
+		if !found || m.better(&best) {
 			best, found = m, true
 		}
 	}
@@ -824,35 +901,53 @@ func (r *record) fitCounter(bursts []int, slope, late float64) (model, bool) {
 			anchors = append(anchors, r.turns[sp.turn])
 		}
 	}
-	if len(anchors) > 3 {
-		anchors = anchors[:3]
+	// A few windows about an anchor tell which of them to try on the whole record.
+	type start struct {
+		model
+		set func(*model, float64)
 	}
-	var best model
-	found := false
-	for _, l := range candidates(bursts) {
-		limit := float64(l)
-		for _, delta := range []float64{0, 1} {
-			if delta == 1 && l == 1 {
-				continue
-			}
-			for _, a := range anchors {
+	var starts []start
+	for _, a := range anchors {
+		edge := (a.lo + a.hi) / 2
+		var near *record
+		for _, l := range candidates(bursts) {
+			limit := float64(l)
+			for _, delta := range []float64{0, 1} {
+				if delta == 1 && l == 1 {
+					continue
+				}
 				// The steady rate of a strict counter is up to one per window lower.
 				lo, hi := (limit-delta)/max(slope, late)*0.97, limit/min(slope, late)*1.03
-				edge := (a.lo + a.hi) / 2
-				set := func(m *model, w float64) {
-					m.window = w
-					m.phase = edge - delta*w/limit
+				if near == nil {
+					near = r.near(edge, 5*hi)
 				}
 				m := model{family: slidingCount, burst: limit, delta: delta}
-				set(&m, (lo+hi)/2)
-				near := r.near(edge, 5*hi)
-				m = near.search(m, lo, hi, int(20*max(1, (hi/lo-1)/0.06)), 1, set)
-				width := m.window * 0.003
-				m = r.search(m, m.window-width, m.window+width, 40, 2, set)
-				if !found || m.better(best) {
-					best, found = m, true
+				set := func(shift float64) func(*model, float64) {
+					return func(m *model, w float64) { m.window, m.phase = w, edge+shift*w }
 				}
+				shift := -delta / limit // a strict counter opens a little after the edge
+				set(shift)(&m, (lo+hi)/2)
+				m = near.search(m, lo, hi, int(20*max(1, (hi/lo-1)/0.06)), 1, set(shift))
+				reach := max(0.02, 1.2/limit) * m.window
+				m = near.search(m, m.phase-reach, m.phase+reach, 24, 1, func(m *model, x float64) { m.phase = x })
+				shift = (m.phase - edge) / m.window
+				near.best = min(near.best, m.mismatch)
+				starts = append(starts, start{m, set(shift)})
 			}
+		}
+	}
+	slices.SortStableFunc(starts, func(a, b start) int { return cmp.Compare(a.mismatch, b.mismatch) })
+	var best model
+	found := false
+	for _, s := range starts[:min(6, len(starts))] {
+		if s.mismatch > 0.25 || r.best < 0.01 && s.mismatch > 0.12 {
+			break
+		}
+		// The longer the stretch, the finer the window has to be known.
+		m := r.near(r.hits[0].t, 15*s.window).search(s.model, s.window*0.99, s.window*1.01, 40, 1, s.set)
+		m = r.search(m, m.window*0.997, m.window*1.003, 40, 2, s.set)
+		if !found || m.better(&best) {
+			best, found = m, true
 		}
 	}
 	if !found {
@@ -875,10 +970,16 @@ func (r *record) fitCounter(bursts []int, slope, late float64) (model, bool) {
 // near is the part of the record within span seconds of t; its counts stay those of the whole.
 func (r *record) near(t, span float64) *record {
 	part := *r
-	part.hits = nil
+	part.hits, part.accept, part.reject, part.best = nil, 0, 0, 1
 	for _, h := range r.hits {
-		if math.Abs(h.t-t) <= span {
-			part.hits = append(part.hits, h)
+		if math.Abs(h.t-t) > span {
+			continue
+		}
+		part.hits = append(part.hits, h)
+		if h.ok {
+			part.accept++
+		} else {
+			part.reject++
 		}
 	}
 	return &part

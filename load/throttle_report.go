@@ -16,6 +16,11 @@ const (
 
 // Fit says what limiter explains the log, if one does. It is a pure function of the log.
 func Fit(l Log) report.Throttle {
+	out, _ := fit(l)
+	return out
+}
+
+func fit(l Log) (report.Throttle, []model) {
 	out := report.Throttle{RequestsUsed: int64(len(l.Events)), Seconds: l.Seconds, Scope: undecided, Window: undecided}
 	hits, queue := decisions(l.Events)
 	rejected := 0
@@ -28,7 +33,7 @@ func Fit(l Log) report.Throttle {
 	}
 	if rejected == 0 {
 		out.Window = ""
-		return out
+		return out, nil
 	}
 	out.Limited = true
 	out.SeenUpTo = 0
@@ -38,7 +43,7 @@ func Fit(l Log) report.Throttle {
 	fits := r.fitAll()
 	if len(fits) == 0 {
 		out.Undecided = "too little of the limit was seen"
-		return out
+		return out, nil
 	}
 	best := fits[0]
 	out.Kind = best.family
@@ -57,11 +62,11 @@ func Fit(l Log) report.Throttle {
 		}
 		break
 	}
-	if best.mismatch > 0.12 {
+	if best.mismatch > 0.03 {
 		out.Window = unexplained
 		out.Undecided = fmt.Sprintf("no known kind of limiter explains the answers: the nearest, a %s, leaves %.0f %% of them unexplained", best.family, 100*best.mismatch)
 	}
-	return out
+	return out, fits
 }
 
 // decisive is by how many more mistakes a runner-up loses.
@@ -82,39 +87,40 @@ func (e *Event) spell() int {
 }
 
 // decisions reads from each event when its decision was taken. A round trip above the shortest of
-// its kind is the uncertainty; the longer of accepted requests is a queue, not the network, when
-// rejections are quick.
+// its kind is the uncertainty. An accepted request that took much longer than rejections do was
+// held back after it: that is a queue, and says nothing about when it was decided. The longest
+// such delay is returned in seconds.
 func decisions(evs []Event) (hits []hit, queue float64) {
 	shortest := map[Outcome]float64{Token: math.Inf(1), Throttled: math.Inf(1)}
-	var slow []float64
+	var quick []float64
 	for _, e := range evs {
 		took := float64(e.TookUS) / 1e6
 		if s, ok := shortest[e.Outcome]; ok && took < s {
 			shortest[e.Outcome] = took
 		}
 		if e.Outcome == Throttled {
-			slow = append(slow, took)
+			quick = append(quick, took)
 		}
 	}
-	slices.Sort(slow)
-	bound := math.Inf(1)
-	if len(slow) > 0 {
-		bound = slow[len(slow)*99/100] - shortest[Throttled]
+	typical, bound := 0.0, math.Inf(1)
+	if len(quick) > 0 {
+		slices.Sort(quick)
+		typical = quick[len(quick)/2] - shortest[Throttled]
+		bound = quick[len(quick)*99/100] - shortest[Throttled]
 	}
-	longest := 0.0
 	for _, e := range evs {
 		if e.From != MainClient || e.Outcome != Token && e.Outcome != Throttled || e.Stage == "scope" {
 			continue
 		}
-		sent, took := float64(e.SentUS)/1e6, float64(e.TookUS)/1e6
-		extra := took - shortest[e.Outcome]
-		if e.Outcome == Token {
-			longest = max(longest, extra)
-			extra = min(extra, 2*bound)
+		extra := float64(e.TookUS)/1e6 - shortest[e.Outcome]
+		h := hit{ok: e.Outcome == Token, spell: e.spell(), t: extra / 2, u: extra / 2}
+		if h.ok && extra > 2*bound+0.001 {
+			queue = max(queue, extra)
+			h.t, h.u = typical/2, bound/2
 		}
-		hits = append(hits, hit{
-			t: sent + shortest[Throttled]/2 + extra/2, u: extra/2 + 0.0003, ok: e.Outcome == Token, spell: e.spell(),
-		})
+		h.t += float64(e.SentUS)/1e6 + shortest[Throttled]/2
+		h.u += 0.0003
+		hits = append(hits, h)
 	}
-	return hits, longest
+	return hits, queue
 }
