@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -130,22 +131,11 @@ func lint(cmd *cobra.Command, name string) (ok bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	var needed, optional []string
-	for _, r := range c.References() {
-		list := &needed
-		if r.Optional != "" {
-			list = &optional
-		}
-		if !slices.Contains(*list, r.Name) {
-			*list = append(*list, r.Name)
-		}
-	}
-	optional = slices.DeleteFunc(optional, func(n string) bool { return slices.Contains(needed, n) })
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", name)
 	for _, v := range []struct {
 		what  string
 		names []string
-	}{{"needs", needed}, {"can use", optional}} {
+	}{{"needs", needed(c)}, {"can use", optional(c)}} {
 		if len(v.names) > 0 {
 			for i, l := range wrap(strings.Join(v.names, " "), 80) {
 				fmt.Fprintf(cmd.OutOrStdout(), "  %-8s %s\n", map[bool]string{true: v.what}[i == 0], l)
@@ -153,6 +143,26 @@ func lint(cmd *cobra.Command, name string) (ok bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// needed and optional are the variables of a contract.
+func needed(c *contract.Contract) (names []string) {
+	for _, r := range c.References() {
+		if r.Optional == "" && !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+func optional(c *contract.Contract) (names []string) {
+	must := needed(c)
+	for _, r := range c.References() {
+		if !slices.Contains(must, r.Name) && !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 func newContractSchema() *cobra.Command {
@@ -170,82 +180,101 @@ func newContractSchema() *cobra.Command {
 	}
 }
 
-var kebab = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
-
 func newContractInit() *cobra.Command {
+	var a contract.Answers
+	var metadata, openapi string
 	cmd := &cobra.Command{
-		Use:   "init NAME",
+		Use:   "init [NAME]",
 		Short: "Write NAME.yaml, a contract to fill in",
-		Example: `  grantcheck contract init acme
-  grantcheck check acme.yaml --emulate`,
-		Args: cobra.ExactArgs(1),
+		Long: `Write a commented contract to fill in from the vendor's page. What a metadata document (RFC 8414, OpenID
+Connect discovery) or an OpenAPI description says already is taken over; flags win.`,
+		Example: `  grantcheck contract init acme --url https://id.acme.example/oauth/token --auth basic
+  curl -s https://id.acme.example/.well-known/openid-configuration | grantcheck contract init acme --metadata -`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name := strings.TrimSuffix(args[0], ".yaml")
-			if !kebab.MatchString(name) {
-				return usage("%q cannot name a contract: lower-case words joined by hyphens, as in acme-eu", name)
+			if len(args) == 1 {
+				a.Name = args[0]
 			}
-			variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-			f, err := os.OpenFile(name+".yaml", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-			if errors.Is(err, fs.ErrExist) {
-				return usage("%s.yaml is there already; it is not overwritten", name)
-			} else if err != nil {
+			a, err := answers(cmd, a, metadata, openapi)
+			if err != nil {
 				return usage("%w", err)
 			}
-			_, err = f.WriteString(strings.NewReplacer("acme", name, "ACME", variable).Replace(blankContract))
-			if err = errors.Join(err, f.Close()); err != nil {
-				return broken("%w", err)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), `wrote %[1]s.yaml; next:
-  grantcheck check %[1]s.yaml --emulate      # needs nothing
-  grantcheck contract lint %[1]s.yaml
-  export %[2]s_BASE_URL=https://…  %[2]s_CLIENT_ID=…  %[2]s_CLIENT_SECRET=…
-  grantcheck check %[1]s.yaml --plan
-  grantcheck check %[1]s.yaml
-`, name, variable)
-			return nil
+			return writeTemplate(cmd, a)
 		},
 	}
+	fs := cmd.Flags()
+	fs.StringVar(&a.URL, "url", "", "the token endpoint (default a variable)")
+	fs.StringArrayVar(&a.Grants, "grant", nil, "a documented grant (repeatable; default client_credentials)")
+	fs.StringArrayVar(&a.Auth, "auth", nil, "a documented client authentication method: basic, post, jwt or none (repeatable; default basic)")
+	fs.StringArrayVar(&a.Scopes, "scope", nil, "a scope to ask for (repeatable)")
+	fs.StringVar(&a.Title, "title", "", "what people call it")
+	fs.StringVar(&a.Page, "page", "", "`URL` of the vendor's page")
+	fs.StringVar(&metadata, "metadata", "", "`FILE` of a metadata document to start from, - for stdin")
+	fs.StringVar(&openapi, "openapi", "", "`FILE` of an OpenAPI description to start from, - for stdin")
+	cmd.MarkFlagsMutuallyExclusive("metadata", "openapi")
+	complete(cmd, "grant", "client_credentials", "password", "authorization_code", "refresh_token", "jwt_bearer")
+	complete(cmd, "auth", "basic", "post", "jwt", "none")
 	return cmd
 }
 
-// blankContract is the smallest contract with what people add next.
-const blankContract = `contract: 1
-name: acme
-title: acme token endpoint
-extends: base
-# page: https://developer.example/docs/token
+// answers are those of the document, with what the flags say in its place.
+func answers(cmd *cobra.Command, flags contract.Answers, metadata, openapi string) (contract.Answers, error) {
+	read := contract.AnswersFromMetadata
+	if openapi != "" {
+		read = contract.AnswersFromOpenAPI
+	}
+	file := metadata + openapi
+	if file == "" {
+		return flags, nil
+	}
+	var data []byte
+	var err error
+	if file == "-" {
+		data, err = io.ReadAll(cmd.InOrStdin())
+	} else {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return flags, err
+	}
+	a, err := read(data)
+	if err != nil {
+		return flags, fmt.Errorf("%s: %w", file, err)
+	}
+	a.Name, a.Title = cmp.Or(flags.Name, a.Name), cmp.Or(flags.Title, a.Title)
+	a.Page, a.URL = cmp.Or(flags.Page, a.Page), cmp.Or(flags.URL, a.URL)
+	for _, l := range []struct{ flag, doc *[]string }{{&flags.Grants, &a.Grants}, {&flags.Auth, &a.Auth}, {&flags.Scopes, &a.Scopes}} {
+		if len(*l.flag) > 0 {
+			*l.doc = *l.flag
+		}
+	}
+	return a, nil
+}
 
-endpoint:
-  base_url: ${ACME_BASE_URL}
-  path: /oauth/token
-
-client:
-  id: ${ACME_CLIENT_ID}
-  secret: ${ACME_CLIENT_SECRET}
-  auth: [basic, post]                # what the page shows, the preferred one first
-
-grants:
-  client_credentials: {}             # nothing more: the parameters and fields of the standard
-    # parameters:
-    #   grant_type: {required: true, const: client_credentials}
-    #   audience: {required: true, value: https://api.example}
-    # response:
-    #   fields:
-    #     access_token: {type: string, required: true}
-    #     expires_in: {type: integer, required: true, typical: 3600}
-
-# scopes:
-#   request: [read]
-
-# errors:                            # the page's table, one row for each line of it
-#   - {when: [wrong_secret], status: 401, code: invalid_client}
-#   - {when: [missing_parameter], status: 400, code: invalid_request}
-
-# clients:                           # further fixtures let more rules be judged
-#   second: {id: "${ACME_SECOND_CLIENT_ID}", secret: "${ACME_SECOND_CLIENT_SECRET}", auth: [basic], optional: true}
-
-# rate_limit: {documented: true, limit: 60, window: 60s, subject: client, status: 429}
-
-safety:
-  max_rate: 5/s                      # the pace of a run, politely
-`
+func writeTemplate(cmd *cobra.Command, a contract.Answers) error {
+	text, err := contract.Template(a)
+	if err != nil {
+		return usage("%w", err)
+	}
+	c, err := contract.Parse("new contract", text, "", contractOptions())
+	if err != nil {
+		return broken("the new contract has mistakes (please report it): %w", err)
+	}
+	name := c.Name + ".yaml"
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return usage("%s is there already; it is not overwritten", name)
+	} else if err != nil {
+		return usage("%w", err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return broken("%w", err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "wrote %[1]s; next:\n  grantcheck check %[1]s --emulate\n  grantcheck contract lint %[1]s\n", name)
+	for _, n := range needed(c) {
+		fmt.Fprintf(cmd.OutOrStdout(), "  export %s=…\n", n)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "  grantcheck check %[1]s --plan\n  grantcheck check %[1]s\n", name)
+	return nil
+}
