@@ -27,12 +27,13 @@ import (
 )
 
 const (
-	maxHeader   = 256 << 10        // bytes of an answer's header
-	maxInterim  = 10               // interim answers before a final one
-	holdBack    = 2 * time.Second  // longest wait for 100 Continue
-	idleReuse   = 2 * time.Second  // an older idle connection is not used again: servers close them
-	h2MaxFields = 16 << 10         // a larger header goes over HTTP/1.1: peers bound it tightly
-	dialTimeout = 10 * time.Second // beside the exchange's own time
+	maxHeader   = 256 << 10              // bytes of an answer's header
+	maxInterim  = 10                     // interim answers before a final one
+	holdBack    = 2 * time.Second        // longest wait for 100 Continue
+	writeGrace  = 100 * time.Millisecond // for a body that is still going out when the answer is there
+	idleReuse   = 2 * time.Second        // an older idle connection is not used again: servers close them
+	h2MaxFields = 16 << 10               // a larger header goes over HTTP/1.1: peers bound it tightly
+	dialTimeout = 10 * time.Second       // beside the exchange's own time
 )
 
 // conn is one HTTP/1.1 connection. The reader below br notes what it reads while a header is read,
@@ -50,6 +51,7 @@ type conn struct {
 	method  string // of the request under way
 	head    []byte
 	noting  bool
+	ended   bool // nothing more will come
 	idle    time.Time
 	watched chan error // result of watching an idle connection
 }
@@ -61,6 +63,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, errHeaderTooLong
 	}
 	n, err := c.Conn.Read(p)
+	c.ended = c.ended || err == io.EOF
 	if c.noting {
 		c.head = append(c.head, p[:n]...)
 	}
@@ -397,7 +400,7 @@ func (c *Client) overHTTP1(ctx context.Context, e *Exchange, conn *conn, hold fu
 	}
 	conn.noting = false
 	e.Status, e.Proto, e.Header = resp.StatusCode, resp.Proto, resp.Header
-	e.HeaderRaw = rawFields(conn.head)
+	e.HeaderRaw = fieldsOf(conn.head)
 	e.ConnClosed = resp.Close
 	conn.announcedClose = resp.Close
 	body, whole, err := c.readBody(resp.Body)
@@ -406,13 +409,15 @@ func (c *Client) overHTTP1(ctx context.Context, e *Exchange, conn *conn, hold fu
 	}
 	c.setBody(e, body, !whole && err == nil)
 	if early == nil || early.StatusCode < 200 {
+		grace := time.NewTimer(writeGrace)
 		select {
 		case werr := <-written:
 			reusable = err == nil && whole && werr == nil
-		default: // answered before the body was out: the rest is of no use
+		case <-grace.C: // answered before the body was out: the rest is of no use
 			_ = conn.SetDeadline(time.Unix(1, 0))
 			<-written
 		}
+		grace.Stop()
 	}
 	reusable = reusable && conn.br.Buffered() == 0
 }
@@ -500,11 +505,10 @@ func (c *Client) readOne(conn *conn) (*http.Response, error) {
 	switch {
 	case errors.Is(err, errHeaderTooLong), errors.As(err, &neterr), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return nil, err
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		if len(conn.head) > 0 && !bytes.HasPrefix(conn.head, []byte("HTTP/")) {
-			return nil, protocolError{fmt.Errorf("what came is not HTTP: %q", Printable(string(conn.head), 60))}
-		}
-		return nil, fmt.Errorf("the connection was closed before the answer's header was whole: %w", err)
+	case !bytes.HasPrefix(conn.head, []byte("HTTP/")) && len(conn.head) >= 5:
+		return nil, protocolError{fmt.Errorf("what came is not HTTP: %q", Printable(string(conn.head), 60))}
+	case errors.Is(err, io.ErrUnexpectedEOF), conn.ended && fieldsOf(conn.head) == nil:
+		return nil, fmt.Errorf("the connection was closed before the answer's header was whole: %w", io.ErrUnexpectedEOF)
 	}
 	return nil, protocolError{fmt.Errorf("what came is not HTTP: %w", err)}
 }
@@ -534,25 +538,28 @@ func (c *Client) lost(ctx context.Context, err error) error {
 	return err
 }
 
-// rawFields returns the field lines of the last header block in head.
-func rawFields(head []byte) []HeaderLine {
-	var out []HeaderLine
-	for line := range strings.SplitSeq(string(head), "\n") {
-		line = strings.TrimSuffix(line, "\r")
-		if line == "" {
-			if len(out) > 0 {
-				break
+// fieldsOf returns the field lines of the final answer's header, interim answers passed by; nil if
+// it is not whole.
+func fieldsOf(head []byte) []HeaderLine {
+	rest := strings.ReplaceAll(string(head), "\r\n", "\n")
+	for {
+		block, after, whole := strings.Cut(rest, "\n\n")
+		if !whole {
+			return nil
+		}
+		status, lines, _ := strings.Cut(block, "\n")
+		if _, code, _ := strings.Cut(status, " "); strings.HasPrefix(code, "1") {
+			rest = after
+			continue
+		}
+		out := []HeaderLine{}
+		for line := range strings.SplitSeq(lines, "\n") {
+			if name, value, ok := strings.Cut(line, ":"); ok {
+				out = append(out, HeaderLine{name, strings.TrimSpace(value)})
 			}
-			continue
 		}
-		if strings.HasPrefix(line, "HTTP/") && !strings.Contains(strings.SplitN(line, " ", 2)[0], ":") {
-			out = nil
-			continue
-		}
-		name, value, _ := strings.Cut(line, ":")
-		out = append(out, HeaderLine{name, strings.TrimSpace(value)})
+		return out
 	}
-	return out
 }
 
 // readBody reads at most what is kept, and one byte more to see whether it goes on.
