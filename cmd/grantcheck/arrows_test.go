@@ -74,7 +74,7 @@ func TestRooms(t *testing.T) {
 		{"github.com/goccy/go-yaml", `^(suites/contract/|load/profile)[^/]*\.go$`, `^(suites/contract|load)/`},
 		{"github.com/invopop/jsonschema", `^suites/contract/[^/]+\.go$`, `^suites/contract/`},
 		{"github.com/santhosh-tekuri/jsonschema/v6", `^suites/contract/[^/]+\.go$`, `^suites/contract/`},
-		{"github.com/go-jose/go-jose/v4", `^suites/[^/]+\.go$`, `^suites/`},
+		{"github.com/go-jose/go-jose/v4", `^suites/(exchange/)?[^/]+\.go$`, `^suites/`},
 		{"github.com/spf13/", `^cmd/grantcheck/[^/]+\.go$`, `^cmd/`},
 		{"golang.org/x/term", `^(cmd/grantcheck|load)/[^/]+\.go$`, `^cmd/`},
 		{"golang.org/x/net", `^suites/exchange/[^/]+\.go$`, `.`},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -57,7 +57,7 @@ func start(ts *testscript.TestScript, args ...string) (cmd *exec.Cmd, stdout *bu
 	cmd = exec.Command(lookPath(ts), args...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = os.Environ()
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
+	for _, name := range strings.Fields(ts.Getenv("EXPORTED")) {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Stderr = ts.Stderr()
@@ -94,6 +94,7 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 		if !ok {
 			ts.Fatalf("--print-env printed %q", line)
 		}
+		ts.Setenv("EXPORTED", ts.Getenv("EXPORTED")+" "+name)
 		ts.Setenv(name, strings.ReplaceAll(strings.Trim(value, "'"), `'\''`, "'"))
 	}
 	cmd, stdout := start(ts, args...)
@@ -110,12 +111,8 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("serve began with %q", line)
 	}
 	ts.Setenv("URL", url)
-	go stdout.WriteTo(discard{})
+	go stdout.WriteTo(io.Discard)
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // member holds the value of a member of a JSON file: member run.json exit_code 0; without a value, that it is there.
 func member(ts *testscript.TestScript, neg bool, args []string) {
@@ -149,19 +146,14 @@ func member(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interrupted starts grantcheck, interrupts it as soon as FILE exists, and holds exit code 130:
-// interrupted FILE check …
+// interrupted starts grantcheck, interrupts it when it has printed its first line, and holds exit code 130.
 func interrupted(ts *testscript.TestScript, neg bool, args []string) {
-	cmd, stdout := start(ts, args[1:]...)
-	go stdout.WriteTo(discard{})
-	for range 600 {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	cmd, stdout := start(ts, args...)
+	_, err := stdout.ReadString('\n')
+	ts.Check(err)
 	ts.Check(cmd.Process.Signal(os.Interrupt))
-	err := cmd.Wait()
+	stdout.WriteTo(io.Discard)
+	err = cmd.Wait()
 	var e *exec.ExitError
 	if !errors.As(err, &e) || e.ExitCode() != 130 {
 		ts.Fatalf("interrupted: %v, want exit 130", err)
