@@ -66,6 +66,7 @@ func (e *Emulator) build(base string) error {
 			ch.setup.Prepare(c)
 		}
 	}
+	e.refer(c)
 	e.pkceUnsupported = c.AuthorizationEndpoint != nil && c.AuthorizationEndpoint.PKCE == "unsupported"
 	e.metadata = c.Metadata != nil && c.Metadata.Issuer != ""
 	e.issuer = e.base
@@ -152,6 +153,22 @@ func (e *Emulator) bind() error {
 	e.rebase(bound)
 	e.fillIn(bound)
 	return nil
+}
+
+// refer brings the values of references up to date with what setups have changed.
+func (e *Emulator) refer(c *contract.Contract) {
+	now := map[string]string{"client.id": c.Client.ID, "client.secret": c.Client.Secret, "client.redirect_uri": c.Client.RedirectURI}
+	if c.User != nil {
+		now["user.name"], now["user.password"] = c.User.UserName, c.User.Password
+	}
+	if c.Metadata != nil {
+		now["metadata.issuer"] = c.Metadata.Issuer
+	}
+	for _, ref := range e.opt.Contract.References() {
+		if v := now[ref.Where]; v != "" {
+			e.env[ref.Name] = v
+		}
+	}
 }
 
 // value makes up the value of a reference from where it stands.
