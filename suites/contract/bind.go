@@ -148,8 +148,10 @@ func walkReferences(n *node, s *shape, path []string, optional string, out *[]Re
 			return
 		}
 		for _, m := range reference.FindAllStringSubmatch(n.text, -1) {
-			*out = append(*out, Reference{Name: m[1], Where: dotted(path), Position: fmt.Sprintf("%s:%d", n.file.name, n.line),
-				Secret: !t.show, Optional: optional, path: path})
+			*out = append(*out, Reference{
+				Name: m[1], Where: dotted(path), Position: fmt.Sprintf("%s:%d", n.file.name, n.line),
+				Secret: !t.show, Optional: optional, path: path,
+			})
 		}
 	}
 }
@@ -382,8 +384,10 @@ func (b *binder) lost(where string) bool {
 // lostSource is the absent part that a source word draws on, if there is one.
 func (b *binder) lostSource(source string) string {
 	section, _, _ := strings.Cut(source, ".")
-	name := map[string]string{"client.secret": "client.secret", "client.id": "client", "client.redirect_uri": "client.redirect_uri",
-		"client.assertion": "client.key_file", "scopes.request": "scopes.request"}[source]
+	name := map[string]string{
+		"client.secret": "client.secret", "client.id": "client", "client.redirect_uri": "client.redirect_uri",
+		"client.assertion": "client.key_file", "scopes.request": "scopes.request",
+	}[source]
 	if section == "hook" {
 		name = "hooks." + strings.TrimPrefix(source, "hook.")
 	}
@@ -493,7 +497,7 @@ func (c *Contract) literalsOnLoopback(address string) error {
 }
 
 func (c *Contract) hasLiterals() bool {
-	probe := &checker{file: &file{cover: map[int]bool{}}}
+	probe := &checker{file: &file{}}
 	probe.mapping(c.tree, contractShape, "")
 	probe.parameterSecrets(c.tree)
 	return len(probe.problems) > 0

@@ -55,8 +55,10 @@ grants:
 `
 
 func acmeEnv() map[string]string {
-	return map[string]string{"ACME_BASE_URL": "https://as.acme.example", "ACME_TENANT": "t1", "ACME_CLIENT_ID": "web", "ACME_CLIENT_SECRET": "s3cret",
-		"ACME_SCOPE": "read  write", "ACME_AUDIENCE": "client.id"}
+	return map[string]string{
+		"ACME_BASE_URL": "https://as.acme.example", "ACME_TENANT": "t1", "ACME_CLIENT_ID": "web", "ACME_CLIENT_SECRET": "s3cret",
+		"ACME_SCOPE": "read  write", "ACME_AUDIENCE": "client.id",
+	}
 }
 
 func TestBindReplacesReferences(t *testing.T) {
@@ -135,8 +137,10 @@ func TestBindNamesEveryMissingVariable(t *testing.T) {
 		t.Error(diff)
 	}
 	text := err.Error()
-	for _, s := range []string{"contract acme needs 7 variables that are unset:", "ACME_BASE_URL       endpoint.base_url (acme.yaml:4), revocation.url (acme.yaml:5)",
-		"unset too, but a run can do without:\n  ACME_SIG_HOOK ACME_SECOND_ID ACME_SECOND_SECRET"} {
+	for _, s := range []string{
+		"contract acme needs 7 variables that are unset:", "ACME_BASE_URL       endpoint.base_url (acme.yaml:4), revocation.url (acme.yaml:5)",
+		"unset too, but a run can do without:\n  ACME_SIG_HOOK ACME_SECOND_ID ACME_SECOND_SECRET",
+	} {
 		if !strings.Contains(text, s) {
 			t.Errorf("lacks %q:\n%s", s, text)
 		}
@@ -289,10 +293,14 @@ func TestCredentialsComeFromOnePlace(t *testing.T) {
 		"different fixtures":      {env: map[string]string{"ACME_CLIENT_ID": "a", "ACME_CLIENT_SECRET": "b"}, file: map[string]string{"ACME_SECOND_ID": "c", "ACME_SECOND_SECRET": "d"}},
 		"the same value twice":    {env: map[string]string{"ACME_CLIENT_ID": "a"}, file: map[string]string{"ACME_CLIENT_ID": "a", "ACME_CLIENT_SECRET": "b"}},
 		"address and credentials": {env: map[string]string{"ACME_BASE_URL": "x"}, file: map[string]string{"ACME_CLIENT_ID": "a", "ACME_CLIENT_SECRET": "b"}},
-		"an id from elsewhere": {env: map[string]string{"ACME_CLIENT_ID": "other"}, file: map[string]string{"ACME_CLIENT_ID": "a", "ACME_CLIENT_SECRET": "hunter2"},
-			bad: "client: ACME_CLIENT_ID comes from the environment and ACME_CLIENT_SECRET from x.env"},
-		"a secret from elsewhere": {env: map[string]string{"ACME_SECOND_SECRET": "hunter2"}, file: map[string]string{"ACME_SECOND_ID": "a"},
-			bad: "clients.second: ACME_SECOND_SECRET comes from the environment"},
+		"an id from elsewhere": {
+			env: map[string]string{"ACME_CLIENT_ID": "other"}, file: map[string]string{"ACME_CLIENT_ID": "a", "ACME_CLIENT_SECRET": "hunter2"},
+			bad: "client: ACME_CLIENT_ID comes from the environment and ACME_CLIENT_SECRET from x.env",
+		},
+		"a secret from elsewhere": {
+			env: map[string]string{"ACME_SECOND_SECRET": "hunter2"}, file: map[string]string{"ACME_SECOND_ID": "a"},
+			bad: "clients.second: ACME_SECOND_SECRET comes from the environment",
+		},
 	} {
 		lookup, err := c.Environment(from(tt.env), file(tt.file))
 		if (err != nil) != (tt.bad != "") || err != nil && (!strings.Contains(err.Error(), tt.bad) || strings.Contains(err.Error(), "hunter2")) {

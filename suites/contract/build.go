@@ -47,15 +47,19 @@ func build(n *node) *Contract {
 		c.Endpoint.ContentType = requestTypes[:1:1]
 	}
 	if a := n.get("authorization_endpoint"); a != nil {
-		c.AuthorizationEndpoint = &AuthorizationEndpoint{Path: a.get("path").str(), URL: a.get("url").str(),
-			ScopeParameter: a.get("scope_parameter").str(), Parameters: buildFields(a.get("parameters")), PKCE: a.get("pkce").str()}
+		c.AuthorizationEndpoint = &AuthorizationEndpoint{
+			Path: a.get("path").str(), URL: a.get("url").str(),
+			ScopeParameter: a.get("scope_parameter").str(), Parameters: buildFields(a.get("parameters")), PKCE: a.get("pkce").str(),
+		}
 	}
 	if m := n.get("metadata"); m.get("issuer").str()+m.get("jwks").str() != "" {
 		c.Metadata = &Metadata{Issuer: m.get("issuer").str(), JWKS: m.get("jwks").str()}
 	}
 	if l := n.get("login"); l != nil {
-		c.Login = &Login{URL: l.get("url").str(), User: l.get("user").str(), Fields: l.get("fields").stringMap(),
-			Consent: l.get("consent").str(), MaxSteps: int(l.get("max_steps").int64())}
+		c.Login = &Login{
+			URL: l.get("url").str(), User: l.get("user").str(), Fields: l.get("fields").stringMap(),
+			Consent: l.get("consent").str(), MaxSteps: int(l.get("max_steps").int64()),
+		}
 		if l.get("max_steps") == nil {
 			c.Login.MaxSteps = 10
 		}
@@ -78,9 +82,11 @@ func build(n *node) *Contract {
 	}
 	c.Hooks = n.get("hooks").stringMap()
 	for _, r := range n.get("errors").list() {
-		row := ErrorRow{When: r.get("when").strs(), Status: r.get("status").strs(), Code: r.get("code").values(),
+		row := ErrorRow{
+			When: r.get("when").strs(), Status: r.get("status").strs(), Code: r.get("code").values(),
 			Grants: r.get("grants").strs(), Parameters: r.get("parameters").strs(),
-			ContentType: r.get("content_type").str(), Meaning: r.get("meaning").str()}
+			ContentType: r.get("content_type").str(), Meaning: r.get("meaning").str(),
+		}
 		for _, e := range r.get("fields").pairs() {
 			switch e.val.kind {
 			case null:
@@ -101,15 +107,19 @@ func build(n *node) *Contract {
 		c.Headers = append(c.Headers, h)
 	}
 	for _, s := range n.get("slo").list() {
-		o := SLO{Metric: s.get("metric").str(), Percentile: s.get("percentile").float(), Max: s.get("max").duration(),
-			For: s.get("for").duration(), Count429As: s.get("count_429_as").str()}
+		o := SLO{
+			Metric: s.get("metric").str(), Percentile: s.get("percentile").float(), Max: s.get("max").duration(),
+			For: s.get("for").duration(), Count429As: s.get("count_429_as").str(),
+		}
 		o.Min, _ = parseShare(s.get("min").str())
 		o.Rate, _ = parseRate(s.get("rate").str())
 		c.SLOs = append(c.SLOs, o)
 	}
 	for _, d := range n.get("deviations").list() {
-		c.Deviations = append(c.Deviations, Deviation{Rules: d.get("rules").strs(), Documented: buildOutcome(d.get("documented")),
-			Standard: buildOutcome(d.get("standard")), Mode: d.get("mode").str(), Reason: d.get("reason").str()})
+		c.Deviations = append(c.Deviations, Deviation{
+			Rules: d.get("rules").strs(), Documented: buildOutcome(d.get("documented")),
+			Standard: buildOutcome(d.get("standard")), Mode: d.get("mode").str(), Reason: d.get("reason").str(),
+		})
 	}
 	for _, w := range n.get("waivers").list() {
 		expires, _ := time.Parse(time.DateOnly, w.get("expires").str())
@@ -119,8 +129,10 @@ func build(n *node) *Contract {
 }
 
 func buildEndpoint(n *node) Endpoint {
-	return Endpoint{BaseURL: n.get("base_url").str(), Path: n.get("path").str(), Method: n.get("method").strs(),
-		ContentType: n.get("content_type").strs(), Parameters: buildFields(n.get("parameters")), BrowserOrigin: n.get("browser_origin").str()}
+	return Endpoint{
+		BaseURL: n.get("base_url").str(), Path: n.get("path").str(), Method: n.get("method").strs(),
+		ContentType: n.get("content_type").strs(), Parameters: buildFields(n.get("parameters")), BrowserOrigin: n.get("browser_origin").str(),
+	}
 }
 
 func buildProtected(root *node, name string) *Protected {
@@ -147,14 +159,18 @@ func buildResource(n *node) *Resource {
 	if n == nil {
 		return nil
 	}
-	return &Resource{URL: n.get("url").str(), Expect: int(n.get("expect").int64()), UserInfo: n.get("userinfo").bool(),
-		Needs: n.get("needs").str(), Scoped: buildResource(n.get("scoped"))}
+	return &Resource{
+		URL: n.get("url").str(), Expect: int(n.get("expect").int64()), UserInfo: n.get("userinfo").bool(),
+		Needs: n.get("needs").str(), Scoped: buildResource(n.get("scoped")),
+	}
 }
 
 func buildClient(name string, n *node) Client {
-	return Client{Name: name, Type: n.get("type").str(), ID: n.get("id").str(), Secret: n.get("secret").str(), KeyFile: n.get("key_file").str(),
+	return Client{
+		Name: name, Type: n.get("type").str(), ID: n.get("id").str(), Secret: n.get("secret").str(), KeyFile: n.get("key_file").str(),
 		Auth: n.get("auth").strs(), URLEncoded: n.get("url_encoded").str(), Assertion: buildAssertion(n.get("assertion")),
-		RedirectURI: n.get("redirect_uri").str(), SecretBy: n.get("secret_by").str(), When: n.get("when").str()}
+		RedirectURI: n.get("redirect_uri").str(), SecretBy: n.get("secret_by").str(), When: n.get("when").str(),
+	}
 }
 
 func buildAssertion(n *node) *Assertion {
@@ -170,8 +186,10 @@ func buildAssertion(n *node) *Assertion {
 		}
 		return out
 	}
-	return &Assertion{Alg: n.get("alg").str(), Kid: n.get("kid").str(), Audience: n.get("audience").str(), Lifetime: n.get("lifetime").duration(),
-		KeyFile: n.get("key_file").str(), Claims: claims(n.get("claims")), Header: claims(n.get("header"))}
+	return &Assertion{
+		Alg: n.get("alg").str(), Kid: n.get("kid").str(), Audience: n.get("audience").str(), Lifetime: n.get("lifetime").duration(),
+		KeyFile: n.get("key_file").str(), Claims: claims(n.get("claims")), Header: claims(n.get("header")),
+	}
 }
 
 func buildUser(name string, n *node) *User {
@@ -189,9 +207,11 @@ func buildScopes(n *node) Scopes {
 }
 
 func buildGrant(name string, n *node) Grant {
-	g := Grant{Key: name, Type: n.get("type").str(), Client: n.get("client").str(), Auth: n.get("auth").strs(),
+	g := Grant{
+		Key: name, Type: n.get("type").str(), Client: n.get("client").str(), Auth: n.get("auth").strs(),
 		Assertion: buildAssertion(n.get("assertion")), Documented: n.get("documented").str(), Enabled: n.get("enabled").str(),
-		Code: n.get("code").str(), Rotation: n.get("rotation").str()}
+		Code: n.get("code").str(), Rotation: n.get("rotation").str(),
+	}
 	if g.Type == "" {
 		g.Type = name
 	}
@@ -263,12 +283,14 @@ func buildFields(n *node) (out []Field) {
 }
 
 func buildField(name string, n *node) Field {
-	f := Field{Name: name, Path: splitPath(name), Type: n.get("type").types(), Required: buildRequired(n.get("required")),
+	f := Field{
+		Name: name, Path: splitPath(name), Type: n.get("type").types(), Required: buildRequired(n.get("required")),
 		Const: n.get("const").value(), Enum: n.get("enum").values(), Default: n.get("default").value(), Example: n.get("example").value(),
 		Typical: n.get("typical").amount(), Tolerance: 0.1, Min: n.get("min").amount(), Max: n.get("max").amount(), Exact: n.get("exact").bool(),
 		Format: n.get("format").str(), ExampleFormat: n.get("example_format").str(), List: n.get("list").str(), In: n.get("in").str(),
 		Value: n.get("value").value(), As: n.get("as").str(), Unit: n.get("unit").str(), Origin: n.get("origin").str(),
-		OnlyWhen: buildCondition(n.get("only_when")), URLEncoded: n.get("url_encoded").str(), Meaning: n.get("meaning").str()}
+		OnlyWhen: buildCondition(n.get("only_when")), URLEncoded: n.get("url_encoded").str(), Meaning: n.get("meaning").str(),
+	}
 	if t := n.get("tolerance"); t != nil {
 		f.Tolerance, _ = parseShare(t.str())
 	}
@@ -311,9 +333,11 @@ func buildOutcome(n *node) Outcome {
 }
 
 func buildToken(n *node) Token {
-	t := Token{Use: n.get("use").str(), Lifetime: buildLifetime(n.get("lifetime")), RefreshLifetime: buildLifetime(n.get("refresh_lifetime")),
+	t := Token{
+		Use: n.get("use").str(), Lifetime: buildLifetime(n.get("lifetime")), RefreshLifetime: buildLifetime(n.get("refresh_lifetime")),
 		CodeLifetime: buildLifetime(n.get("code_lifetime")), Profile: n.get("profile").str(), Renewal: n.get("renewal").str(),
-		SampleResource: n.get("sample_resource").str()}
+		SampleResource: n.get("sample_resource").str(),
+	}
 	if l := n.get("live"); l != nil && l.kind == mapping {
 		t.Live, t.LivePer = int(l.get("max").int64()), l.get("per").str()
 	} else {
@@ -346,9 +370,11 @@ func buildRateLimits(n *node) (out []RateLimit) {
 		if r.kind != mapping {
 			continue
 		}
-		l := RateLimit{Documented: len(r.entries) > 0, Limit: int(r.get("limit").int64()), Window: r.get("window").duration(),
+		l := RateLimit{
+			Documented: len(r.entries) > 0, Limit: int(r.get("limit").int64()), Window: r.get("window").duration(),
 			Subject: r.get("subject").str(), Grants: r.get("grants").strs(), Counts: r.get("counts").str(), Status: int(r.get("status").int64()),
-			Code: r.get("code").value(), RetryHint: buildHint(r.get("retry_hint")), Exclusive: r.get("exclusive").bool()}
+			Code: r.get("code").value(), RetryHint: buildHint(r.get("retry_hint")), Exclusive: r.get("exclusive").bool(),
+		}
 		if d := r.get("documented"); d != nil {
 			l.Documented = d.bool()
 		}
@@ -376,8 +402,10 @@ func buildHint(n *node) *Hint {
 }
 
 func buildSafety(n *node) Safety {
-	s := Safety{MaxRequests: int(n.get("max_requests").int64()), MaxTokens: int(n.get("max_tokens").int64()), Allow: n.get("allow").strs(),
-		MaxBadClientLogins: int(n.get("max_bad_client_logins").int64()), MaxBadUserLogins: int(n.get("max_bad_user_logins").int64())}
+	s := Safety{
+		MaxRequests: int(n.get("max_requests").int64()), MaxTokens: int(n.get("max_tokens").int64()), Allow: n.get("allow").strs(),
+		MaxBadClientLogins: int(n.get("max_bad_client_logins").int64()), MaxBadUserLogins: int(n.get("max_bad_user_logins").int64()),
+	}
 	s.MaxRate, _ = parseRate(n.get("max_rate").str())
 	return s
 }

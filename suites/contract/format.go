@@ -60,15 +60,23 @@ var conditionShape = object("a condition",
 	key{"parameter", dict("a map of parameters", freeDoc), "holds when these parameters have these values", nil},
 )
 
-var typeWord = &shape{what: "a type", kind: text, null: true,
-	word: []string{"string", "integer", "number", "boolean", "array", "object", "null"}}
+var typeWord = &shape{
+	what: "a type", kind: text, null: true,
+	word: []string{"string", "integer", "number", "boolean", "array", "object", "null"},
+}
 
 var fieldKeys = []key{
-	{"type", oneOf("a type or a list of types", typeWord, &shape{what: "null", kind: null}, &shape{
-		what: "a list of types", kind: list, elem: oneOf("a type", typeWord, &shape{what: "null", kind: null})}),
-		"string, integer, number, boolean, array, object, null; a list if the page knows several", nil},
-	{"required", oneOf("true, false, implied or a condition", yesNo, words("implied", "true", "false"), conditionShape),
-		"true: the page says so; implied: it shows it throughout; false: it says optional; or a condition", []string{"mandatory"}},
+	{
+		"type", oneOf("a type or a list of types", typeWord, &shape{what: "null", kind: null}, &shape{
+			what: "a list of types", kind: list, elem: oneOf("a type", typeWord, &shape{what: "null", kind: null}),
+		}),
+		"string, integer, number, boolean, array, object, null; a list if the page knows several", nil,
+	},
+	{
+		"required", oneOf("true, false, implied or a condition", yesNo, words("implied", "true", "false"), conditionShape),
+		"true: the page says so; implied: it shows it throughout; false: it says optional; or a condition",
+		[]string{"mandatory"},
+	},
 	{"const", free, "the one value the page fixes", []string{"fixed", "equals"}},
 	{"enum", listOf(free), "the values the page lists", []string{"values", "one_of"}},
 	{"default", freeDoc, "documentation only, never asserted", nil},
@@ -82,9 +90,11 @@ var fieldKeys = []key{
 	{"example_format", prose, "what the page's example looks like; never asserted", nil},
 	{"list", words("space", "comma", "plus"), "what separates the items of a list in a string", []string{"separator", "delimiter"}},
 	{"in", words("body", "query", "header"), "where a parameter travels; body unless given", nil},
-	{"value", oneOf("text, a number or a list", &shape{what: "text", kind: text, refs: allowed}, &shape{what: "a number", kind: integer},
-		&shape{what: "a number", kind: float}, yesNo, listOf(free), dict("a map", free)),
-		"where a parameter is taken from: a source word, a ${NAME}, hook.NAME or a literal", nil},
+	{
+		"value", oneOf("text, a number or a list", &shape{what: "text", kind: text, refs: allowed}, &shape{what: "a number", kind: integer},
+			&shape{what: "a number", kind: float}, yesNo, listOf(free), dict("a map", free)),
+		"where a parameter is taken from: a source word, a ${NAME}, hook.NAME or a literal", nil,
+	},
 	{"as", named("a part", parts...), "the part a member plays when its name is not the standard one", []string{"role", "plays"}},
 	{"unit", words("seconds", "milliseconds", "minutes", "epoch", "epoch_milliseconds", "rfc3339"), "unit of a time or an instant", nil},
 	{"origin", words("standard"), "the page omits it, the grant needs it: sent, never asserted as documented", nil},
@@ -99,15 +109,23 @@ var (
 	fieldsMap  = dict("a map of fields", fieldShape)
 	// In a row, a bare value is short for const and null takes a member away.
 	rowFields = dict("a map of fields", &shape{what: "a field or a value", null: true, alts: []*shape{
-		fieldShape, {what: "a value", kind: text}, {what: "a value", kind: integer}, {what: "a value", kind: float},
-		{what: "a value", kind: boolean}, {what: "null", kind: null}}})
+		fieldShape,
+		{what: "a value", kind: text},
+		{what: "a value", kind: integer},
+		{what: "a value", kind: float},
+		{what: "a value", kind: boolean},
+		{what: "null", kind: null},
+	}})
 )
 
 var claimsShape = dict("a map of claims", &shape{what: "any value", any: true, refs: allowed, null: true})
 
 var assertionShape = oneOf("a map or unspecified", words("unspecified"), object("an assertion",
-	key{"alg", words("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"),
-		"signature algorithm; HS* sign with the client's secret", []string{"algorithm"}},
+	key{
+		"alg", words("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"),
+		"signature algorithm; HS* sign with the client's secret",
+		[]string{"algorithm"},
+	},
 	key{"kid", str, "key id in the header", []string{"key_id"}},
 	key{"audience", public, "issuer, token_endpoint or a literal", []string{"aud"}},
 	key{"lifetime", seconds, "from iat to exp", []string{"exp", "expires_in"}},
@@ -209,8 +227,10 @@ var outcomeShape = oneOf("text or a map", prose, object("an answer",
 var protectedShape = func(what string) *shape {
 	return object(what,
 		key{"url", address, "address of the endpoint", []string{"endpoint", "path"}},
-		key{"client", oneOf("a client's name or a client", &shape{what: "a client's name", kind: text}, clientShape),
-			"the credentials to use; the primary client unless given", nil},
+		key{
+			"client", oneOf("a client's name or a client", &shape{what: "a client's name", kind: text}, clientShape),
+			"the credentials to use; the primary client unless given", nil,
+		},
 		optionalKey)
 }
 
@@ -265,14 +285,18 @@ var contractShape = object("a contract",
 	key{"login", object("a login",
 		key{"url", address, "where the walk starts; the authorization endpoint unless given", nil},
 		key{"user", &shape{what: "a user's name", kind: text}, "name of the user fixture; the primary user unless given", nil},
-		key{"fields", dict("a map of form fields", &shape{what: "user.name, user.password, a ${NAME} or a literal", kind: text, refs: allowed}),
-			"form fields that the walk would not recognise, and what to put into them", nil},
+		key{
+			"fields", dict("a map of form fields", &shape{what: "user.name, user.password, a ${NAME} or a literal", kind: text, refs: allowed}),
+			"form fields that the walk would not recognise, and what to put into them", nil,
+		},
 		key{"consent", prose, "text of the button that grants, where several stand on the page", nil},
 		key{"max_steps", count, "pages before the walk gives up, 10 unless given", nil},
 		optionalKey), "a server-rendered login, walked to obtain codes", nil},
 	key{"client", clientShape, "the primary client fixture", nil},
-	key{"clients", dict("a map of clients", clientShape),
-		"further fixtures by name: second, public, no_grant, special_secret, sacrificial, or vendor names", nil},
+	key{
+		"clients", dict("a map of clients", clientShape),
+		"further fixtures by name: second, public, no_grant, special_secret, sacrificial, or vendor names", nil,
+	},
 	key{"user", userShape, "the primary user fixture", nil},
 	key{"users", dict("a map of users", userShape), "further users by name: second, non_ascii", nil},
 	key{"scopes", object("scopes",
@@ -307,7 +331,8 @@ var contractShape = object("a contract",
 		key{"sample_resource", address, "a path to try", nil},
 	), "what the page says about the tokens", nil},
 	key{"headers", dict("a map of headers", &shape{what: "a header", kind: mapping, keys: append([]key{
-		{"status", oneOrMore(status), "answers that carry the header", nil}}, fieldKeys...)}), "documented response headers", nil},
+		{"status", oneOrMore(status), "answers that carry the header", nil},
+	}, fieldKeys...)}), "documented response headers", nil},
 	key{"rate_limit", oneOf("a rate limit or a list of them", rateLimitShape, listOf(rateLimitShape)), "documented limits", []string{"rate_limits", "throttle"}},
 	key{"slo", listOf(object("an objective",
 		key{"metric", words("latency", "success"), "what is measured", nil},

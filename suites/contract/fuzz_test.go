@@ -18,8 +18,10 @@ func FuzzLoad(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	for _, s := range []string{"a: &a [*a]", "a: &a {b: &b {c: *a}}", "<<: [1]\n", "? ? ? a", "- - - - -", "{{{{", "a: !!binary x", "contract: 1\nname: x\nextends: [base, base]\n",
-		"contract: 1\nname: x\nerrors: [{fields: {a: null}}]\n", "contract: 0x1\nclient: !x\n", "clients: {second: null}\n"} {
+	for _, s := range []string{
+		"a: &a [*a]", "a: &a {b: &b {c: *a}}", "<<: [1]\n", "? ? ? a", "- - - - -", "{{{{", "a: !!binary x", "contract: 1\nname: x\nextends: [base, base]\n",
+		"contract: 1\nname: x\nerrors: [{fields: {a: null}}]\n", "contract: 0x1\nclient: !x\n", "clients: {second: null}\n",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -330,8 +330,10 @@ func AnswersFromMetadata(document []byte) (Answers, error) {
 	if m.TokenEndpoint == "" {
 		return Answers{}, fmt.Errorf("the metadata document names no token_endpoint")
 	}
-	a := Answers{URL: m.TokenEndpoint, Page: m.Service, Issuer: m.Issuer, JWKS: m.JWKS, AuthorizationURL: m.AuthorizationURL,
-		RevocationURL: m.Revocation, IntrospectionURL: m.Introspection, UserInfoURL: m.UserInfo, Grants: m.Grants, PKCE: len(m.Challenge) > 0}
+	a := Answers{
+		URL: m.TokenEndpoint, Page: m.Service, Issuer: m.Issuer, JWKS: m.JWKS, AuthorizationURL: m.AuthorizationURL,
+		RevocationURL: m.Revocation, IntrospectionURL: m.Introspection, UserInfoURL: m.UserInfo, Grants: m.Grants, PKCE: len(m.Challenge) > 0,
+	}
 	if len(a.Grants) == 0 { // the default of RFC 8414, less what never reaches the token endpoint
 		a.Grants = []string{"authorization_code"}
 	}
@@ -403,8 +405,10 @@ func AnswersFromOpenAPI(document []byte) (Answers, error) {
 			}
 		}
 	}
-	flows := map[string]string{"clientCredentials": "client_credentials", "password": "password", "authorizationCode": "authorization_code",
-		"application": "client_credentials", "accessCode": "authorization_code"}
+	flows := map[string]string{
+		"clientCredentials": "client_credentials", "password": "password", "authorizationCode": "authorization_code",
+		"application": "client_credentials", "accessCode": "authorization_code",
+	}
 	for _, name := range slices.Sorted(maps.Keys(schemes)) {
 		s := schemes[name]
 		if s.get("type").str() != "oauth2" {

@@ -13,8 +13,10 @@ func TestTemplatesLintClean(t *testing.T) {
 		{Name: "acme", URL: "https://as.example/token?tenant=1", Grants: standardGrants, Auth: []string{"basic", "post", "jwt"}, PKCE: true},
 		{Name: "acme", Grants: []string{"implicit", GrantJWTBearer}, Auth: []string{"client_secret_jwt"}, Alg: "HS512"},
 		{Name: "acme", Grants: []string{"authorization_code", "refresh_token"}, Auth: []string{"none"}},
-		{Name: "acme", Grants: []string{"account_credentials"}, Issuer: "https://as.example", JWKS: "https://as.example/keys",
-			RevocationURL: "https://as.example/revoke", IntrospectionURL: "https://as.example/introspect", UserInfoURL: "https://as.example/me"},
+		{
+			Name: "acme", Grants: []string{"account_credentials"}, Issuer: "https://as.example", JWKS: "https://as.example/keys",
+			RevocationURL: "https://as.example/revoke", IntrospectionURL: "https://as.example/introspect", UserInfoURL: "https://as.example/me",
+		},
 	} {
 		text, err := Template(a)
 		if err != nil {

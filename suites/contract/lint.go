@@ -118,8 +118,16 @@ func (l *linter) addresses() {
 		}
 	}
 	check(true, "endpoint", "base_url")
-	for _, p := range [][]string{{"authorization_endpoint", "url"}, {"metadata", "issuer"}, {"metadata", "jwks"}, {"revocation", "url"},
-		{"introspection", "url"}, {"resource", "url"}, {"resource", "scoped", "url"}, {"login", "url"}} {
+	for _, p := range [][]string{
+		{"authorization_endpoint", "url"},
+		{"metadata", "issuer"},
+		{"metadata", "jwks"},
+		{"revocation", "url"},
+		{"introspection", "url"},
+		{"resource", "url"},
+		{"resource", "scoped", "url"},
+		{"login", "url"},
+	} {
 		check(false, p...)
 	}
 	for _, e := range l.root.get("grants").pairs() {

@@ -135,7 +135,7 @@ func finish(c *Contract, problems []Problem) (*Contract, error) {
 
 // load does all of it: read, check, inherit, build, lint.
 func load(name string, data []byte, dir string, opt Options) (*Contract, []Problem) {
-	l := &loader{opt: opt, files: map[*file]bool{}}
+	l := &loader{opt: opt}
 	root := l.tree(name, data, dir, nil)
 	if root == nil {
 		return nil, l.sorted()
@@ -154,7 +154,6 @@ func load(name string, data []byte, dir string, opt Options) (*Contract, []Probl
 type loader struct {
 	opt      Options
 	order    []*file
-	files    map[*file]bool
 	problems []Problem
 }
 

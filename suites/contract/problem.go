@@ -58,12 +58,11 @@ type file struct {
 	lines  []string
 	masked []string // lines with secrets replaced, made on first use
 	hide   []string // literals that must not be shown
-	cover  map[int]bool
 }
 
 func newFile(name string, data []byte) *file {
 	text := strings.ReplaceAll(string(data), "\r\n", "\n")
-	return &file{name: name, lines: strings.Split(text, "\n"), cover: map[int]bool{}}
+	return &file{name: name, lines: strings.Split(text, "\n")}
 }
 
 // conceal keeps the text of a scalar out of every excerpt of its file.

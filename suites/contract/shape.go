@@ -45,7 +45,9 @@ type key struct {
 }
 
 func object(what string, keys ...key) *shape { return &shape{what: what, kind: mapping, keys: keys} }
-func dict(what string, elem *shape) *shape   { return &shape{what: what, kind: mapping, elem: elem} }
+
+func dict(what string, elem *shape) *shape { return &shape{what: what, kind: mapping, elem: elem} }
+
 func listOf(elem *shape) *shape {
 	return &shape{what: "a list of " + plural(elem.what), kind: list, elem: elem}
 }

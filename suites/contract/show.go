@@ -13,7 +13,7 @@ import (
 // beside each value the file and line that it comes from. References are shown
 // as such; secrets written out are masked.
 func (c *Contract) Show() string {
-	s := shower{name: c.File}
+	s := shower{}
 	if from := c.tree.get("extends").strs(); len(from) > 0 {
 		fmt.Fprintf(&s.out, "# %s, with what it inherits from %s\n", c.Name, strings.Join(from, ", "))
 	}
@@ -31,8 +31,7 @@ func (c *Contract) Show() string {
 }
 
 type shower struct {
-	out  strings.Builder
-	name string
+	out strings.Builder
 }
 
 var (
@@ -145,7 +144,7 @@ func (s *shower) item(n *node, sh *shape, param string, indent int) {
 		s.value("-", n, sh, param, indent)
 		return
 	}
-	sub := shower{name: s.name}
+	sub := shower{}
 	sub.mapping(n, sh, param, indent+1)
 	text := []byte(sub.out.String())
 	text[indent*2] = '-'
