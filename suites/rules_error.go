@@ -1,5 +1,17 @@
 package suites
 
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // errorRules is the group error of the catalogue.
 var errorRules = []Rule{
 	{
@@ -19,7 +31,23 @@ var errorRules = []Rule{
 		},
 		Fault:   "Empty body with 400.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(oauthErrors(c), noRefusal, func(s *Sample) {
+				d := jsonOf(s)
+				c.excuseError(s)
+				c.Expect(s).To(satisfy("a JSON object with error", func(s *Sample) (string, bool) {
+					switch {
+					case len(bytes.TrimSpace(s.Body)) == 0:
+						return fmt.Sprintf("%d with an empty body", s.Status), false
+					case !d.IsObject() && d.Err == nil && !d.Form:
+						return fmt.Sprintf("%d with a JSON %s", s.Status, d.Kind), false
+					case !d.IsObject() || d.Form:
+						return fmt.Sprintf("%d with %s, and no JSON object in it", s.Status, fieldLines(s, "Content-Type")), false
+					}
+					return fmt.Sprintf("%d with an object without error", s.Status), d.Get(exchange.ErrorPart).Kind != ""
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.content-type",
@@ -38,7 +66,16 @@ var errorRules = []Rule{
 		},
 		Fault:   "JSON error sent as text/plain.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(oauthErrors(c), noRefusal, func(s *Sample) {
+				documented := documentedType(c, s) == s.MediaType() && documentedType(c, s) != ""
+				for _, row := range rowsFor(c.Contract(), s.situation()) {
+					documented = documented || row.ContentType != "" && strings.HasPrefix(strings.ToLower(row.ContentType), s.MediaType())
+				}
+				c.pageSaysIf(documented && s.MediaType() != "", "the page documents %s", s.MediaType())
+				c.Expect(s).To(HaveMediaType("application/json"))
+			})
+		},
 	},
 	{
 		ID:    "error.error-string",
@@ -54,7 +91,24 @@ var errorRules = []Rule{
 		Expect:   "error is a non-empty JSON string.",
 		Fault:    "error is an object with code and message.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(oauthErrors(c), noRefusal, func(s *Sample) {
+				v := s.Answer.Lenient().Get(exchange.ErrorPart)
+				if v.Kind == "" {
+					v = s.Answer.Part(exchange.ErrorPart)
+				}
+				c.excuseError(s)
+				if f, ok := errorField(c, s); ok && c.excuse == "" && v.Kind != exchange.String {
+					c.pageSaysIf(v.Kind != "" && slices.Contains(f.Type, string(v.Kind)) || v.Kind == exchange.Number && codeFits(documentedCodes(c), v.Text), "the page documents it as %s", v.Kind)
+				}
+				c.Expect(s).To(satisfy("error as one non-empty string", func(*Sample) (string, bool) {
+					if v.Kind == exchange.String && v.Text == "" {
+						return "an empty string", false
+					}
+					return kindWords(v, "error"), v.Kind == exchange.String
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.error-charset",
@@ -70,7 +124,18 @@ var errorRules = []Rule{
 		Expect:   "Every character in 0x20-0x21, 0x23-0x5B, 0x5D-0x7E.",
 		Fault:    "Answers an empty body with an error value that holds a quotation mark.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(errorAnswers(c), noRefusal, func(s *Sample) {
+				code, ok := s.Answer.ErrorCode()
+				if !ok {
+					return
+				}
+				c.Expect(s).To(satisfy("error in printable ASCII without quotation mark and backslash", func(*Sample) (string, bool) {
+					r := foreign(code)
+					return fmt.Sprintf("a code that holds %U", r), r == 0
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.description-charset",
@@ -90,7 +155,19 @@ var errorRules = []Rule{
 		},
 		Fault:   "Localized description with umlauts.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(withMember(errorAnswers(c), exchange.ErrorDescription, exchange.String), "no answer carries error_description", func(s *Sample) {
+				text := s.Answer.Lenient().Get(exchange.ErrorDescription).Text
+				plain := strings.NewReplacer("\r", " ", "\n", " ", "\t", " ").Replace(text)
+				c.Expect(s).To(satisfy("error_description in printable ASCII without quotation mark and backslash", func(*Sample) (string, bool) {
+					r := foreign(plain)
+					return fmt.Sprintf("a description that holds %U", r), r == 0
+				}))
+				if plain != text {
+					c.Warn(s, "error_description in one line of printable ASCII", fmt.Sprintf("a description that holds %U", foreign(text)))
+				}
+			})
+		},
 	},
 	{
 		ID:    "error.description-string",
@@ -110,7 +187,21 @@ var errorRules = []Rule{
 		},
 		Fault:   "error_description is an array of validation messages.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(withMember(errorAnswers(c), exchange.ErrorDescription), "no answer carries error_description", func(s *Sample) {
+				v := s.Answer.Lenient().Get(exchange.ErrorDescription)
+				if f, ok := contract.FieldFor(errorFields(c, s), exchange.ErrorDescription); ok {
+					c.pageSaysIf(slices.Contains(f.Type, string(v.Kind)) && v.Kind != exchange.String, "the page documents it as %s", v.Kind)
+				}
+				if v.Kind == exchange.String && v.Text == "" {
+					c.Warn(s, "error_description as a string that says something", "an empty string")
+					return
+				}
+				c.Expect(s).To(satisfy("error_description as a string", func(*Sample) (string, bool) {
+					return kindWords(v, exchange.ErrorDescription), v.Kind == exchange.String
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.uri-syntax",
@@ -130,7 +221,22 @@ var errorRules = []Rule{
 		},
 		Fault:   "error_uri holds a sentence with spaces.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(withMember(errorAnswers(c), "error_uri"), "no answer carries error_uri", func(s *Sample) {
+				v := s.Answer.Lenient().Get("error_uri")
+				if v.Kind == exchange.Null {
+					c.Warn(s, "error_uri as a URI, or none", "null")
+					return
+				}
+				c.Expect(s).To(satisfy("error_uri as a URI reference", func(*Sample) (string, bool) {
+					if v.Kind != exchange.String {
+						return kindWords(v, "error_uri"), false
+					}
+					_, err := url.Parse(v.Text)
+					return exchange.Printable(fmt.Sprintf("%q", v.Text), 80), err == nil && !strings.ContainsAny(v.Text, ` "\`) && foreign(v.Text) == 0
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.not-success-status",
@@ -148,7 +254,20 @@ var errorRules = []Rule{
 		},
 		Fault:   "Sends {\"error\":\"invalid_client\"} with status 200.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := c.Answers(func(s *Sample) bool {
+				said := s.Answer.Lenient().Get(exchange.ErrorPart)
+				negative := !s.Golden && (len(s.Provoked) > 0 || inProbedGroup(s))
+				return readsAsOAuth(c, s) && !strings.HasPrefix(s.Rule, "transport.") && (said.Present() || negative && !s.Answer.OK()) &&
+					(!s.Answer.OK() || said.Kind == exchange.String && said.Text != "")
+			})
+			c.Each(answers, noRefusal, func(s *Sample) {
+				told := len(rowsFor(c.Contract(), s.situation())) > 0
+				c.pageSaysIf(!told && s.Status < 400 && slices.ContainsFunc(c.Contract().Errors, func(r contract.ErrorRow) bool { return statusFits(r.Status, s.Status) }),
+					"the page documents errors with status %d", s.Status)
+				c.Expect(s).To(satisfy("status 400 or above", func(s *Sample) (string, bool) { return s.Came(), s.Status >= 400 }))
+			})
+		},
 	},
 	{
 		ID:    "error.status-400",
@@ -167,7 +286,13 @@ var errorRules = []Rule{
 		},
 		Fault:   "Answers unsupported_grant_type with 403.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			codes := []string{"invalid_request", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
+			answers := slices.DeleteFunc(errorAnswers(c), func(s *Sample) bool { return s.Status < 400 || !slices.Contains(codes, s.Code()) })
+			c.Each(answers, "no answer carries one of the codes that go with 400", func(s *Sample) {
+				c.Expect(s).To(HaveStatus(400))
+			})
+		},
 	},
 	{
 		ID:    "error.invalid-client-code",
@@ -187,7 +312,17 @@ var errorRules = []Rule{
 		Fault:   "Answers an unknown client, credentials in the body, with 400 invalid_grant.",
 		Effects: []Effect{BadClientCredentials},
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := badClientAnswers(c)
+			if readable := slices.ContainsFunc(answers, func(s *Sample) bool { return s.Code() != "" || c.rowExcuses(s, aboutCode) != "" }); len(answers) > 0 && !readable {
+				c.Blocked("no refusal of a client carries a readable error code; error.json-body says why")
+			}
+			c.Each(answers, "no wrong client credentials were refused", func(s *Sample) {
+				if s.Code() != "" {
+					c.Expect(s).To(HaveErrorCode("invalid_client"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "error.invalid-client-status",
@@ -207,7 +342,14 @@ var errorRules = []Rule{
 		Fault:   "Answers invalid_client with 403.",
 		Effects: []Effect{BadClientCredentials},
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := slices.DeleteFunc(errorAnswers(c), func(s *Sample) bool {
+				return s.Status < 400 || s.Code() != "invalid_client" || s.Request.GetHeader("Authorization") != ""
+			})
+			c.Each(answers, "no answer to credentials in the body carries invalid_client", func(s *Sample) {
+				c.Expect(s).To(HaveStatus(400, 401))
+			})
+		},
 	},
 	{
 		ID:    "error.basic-401",
@@ -224,7 +366,19 @@ var errorRules = []Rule{
 		Expect:   "401.",
 		Fault:    "Answers 400 invalid_client to wrong Basic credentials.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			seen := slices.DeleteFunc(badClientAnswers(c), func(s *Sample) bool { return s.AuthMethod() != "basic" })
+			if len(seen) == 0 {
+				req := c.Victim().Auth("basic")
+				_, secret := req.Credentials()
+				s := c.Probe(Step(req.Secret(c.Target().RandomLike(secret)), "a wrong secret in Basic"))
+				c.ExpectRefused(s)
+				seen = []*Sample{s}
+			}
+			for _, s := range seen {
+				c.Expect(s).To(HaveStatus(401))
+			}
+		},
 	},
 	{
 		ID:    "error.basic-challenge",
@@ -245,7 +399,18 @@ var errorRules = []Rule{
 		Fault:   "401 without WWW-Authenticate.",
 		Effects: []Effect{BadClientCredentials},
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := slices.DeleteFunc(unauthorized(c), func(s *Sample) bool {
+				scheme, _, _ := strings.Cut(s.Request.GetHeader("Authorization"), " ")
+				return !strings.EqualFold(scheme, "Basic")
+			})
+			c.Each(answers, "no Basic credentials were answered with 401", func(s *Sample) {
+				c.Expect(s).To(satisfy("a challenge of scheme Basic in WWW-Authenticate", func(s *Sample) (string, bool) {
+					_, ok := s.Challenge("Basic")
+					return "401 with " + fieldLines(s, "WWW-Authenticate"), ok
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.challenge-syntax",
@@ -265,7 +430,32 @@ var errorRules = []Rule{
 		Fault:   "Sends \"WWW-Authenticate: Basic\" without realm.",
 		Effects: []Effect{BadClientCredentials},
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := c.Answers(func(s *Sample) bool {
+				return s.Status == 401 && s.Endpoint != "resource" && len(s.Header.Values("WWW-Authenticate")) > 0
+			})
+			c.Each(answers, "no 401 with WWW-Authenticate was seen", func(s *Sample) {
+				c.Expect(s).To(satisfy("well-formed challenges, each of scheme Basic with one quoted realm", func(s *Sample) (string, bool) {
+					lines := fieldLines(s, "WWW-Authenticate")
+					challenges, err := s.Challenges()
+					if err != nil {
+						return lines, false
+					}
+					for _, ch := range challenges {
+						realms := 0
+						for _, p := range ch.Params {
+							if strings.EqualFold(p.Name, "realm") {
+								realms++
+							}
+						}
+						if strings.EqualFold(ch.Scheme, "Basic") && realms != 1 {
+							return lines, false
+						}
+					}
+					return lines, !bareRealm.MatchString(quotedText.ReplaceAllString(lines, `""`))
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.401-has-challenge",
@@ -284,7 +474,14 @@ var errorRules = []Rule{
 		Fault:   "401 to body credentials without any challenge.",
 		Effects: []Effect{BadClientCredentials},
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := slices.DeleteFunc(unauthorized(c), func(s *Sample) bool { return s.Request.GetHeader("Authorization") != "" })
+			c.Each(answers, "no request without an Authorization field was answered with 401", func(s *Sample) {
+				c.Expect(s).To(satisfy("WWW-Authenticate beside 401", func(s *Sample) (string, bool) {
+					return "401 without it", len(s.Header.Values("WWW-Authenticate")) > 0
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.code-known",
@@ -303,7 +500,22 @@ var errorRules = []Rule{
 		},
 		Fault:   "Answers an empty body with error BAD_REQUEST_17.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			documented := documentedCodes(c)
+			c.Each(errorAnswers(c), noRefusal, func(s *Sample) {
+				code, ok := s.Answer.ErrorCode()
+				if !ok || slices.Contains(registeredCodes, code) {
+					return
+				}
+				c.pageSaysIf(codeFits(documented, code), "the page documents the code %s", exchange.Printable(code, 60))
+				if c.excuse != "" {
+					return // an extension of the vendor's, which §8.5 leaves room for
+				}
+				c.Expect(s).To(satisfy("a code of the standard, of the registry, or of the page", func(*Sample) (string, bool) {
+					return "error " + exchange.Printable(code, 60), false
+				}))
+			})
+		},
 	},
 	{
 		ID:    "error.no-duplicate-members",
@@ -319,7 +531,9 @@ var errorRules = []Rule{
 		Expect:   "Distinct top-level names.",
 		Fault:    "error appears twice.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(errorAnswers(c), noRefusal, func(s *Sample) { c.Expect(s).To(haveDistinctMembers()) })
+		},
 	},
 	{
 		ID:    "error.no-token",
@@ -334,6 +548,155 @@ var errorRules = []Rule{
 		Expect:   "No access_token, refresh_token or id_token member with a non-empty value.",
 		Fault:    "The 400 to an unsupported grant type also carries an access_token.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			answers := c.Answers(func(s *Sample) bool {
+				said := s.Answer.Lenient().Get(exchange.ErrorPart)
+				return s.Endpoint == tokenEndpoint && (s.Status >= 400 || said.Kind == exchange.String && said.Text != "")
+			})
+			c.Each(answers, noRefusal, func(s *Sample) {
+				c.Expect(s).To(satisfy("no token in an error", func(s *Sample) (string, bool) {
+					for _, part := range []string{exchange.AccessToken, exchange.RefreshToken, exchange.IDToken} {
+						v := s.Answer.Lenient().Get(part)
+						if f, ok := documentedField(c, s, part); ok && v.Kind == "" {
+							v = s.Answer.Member(f)
+						}
+						// A text with blanks says what is wrong with the parameter of that name.
+						if v.Kind == exchange.String && v.Text != "" && !strings.Contains(v.Text, " ") {
+							return fmt.Sprintf("%d with %s", s.Status, part), false
+						}
+					}
+					return "", true
+				}))
+			})
+		},
 	},
+}
+
+const noRefusal = "nothing was refused"
+
+// probedGroups are the groups whose negative probes are OAuth requests through and through.
+var probedGroups = []string{"request.", "client-auth.", "cc.", "password.", "code.", "pkce.", "refresh.", "jwt-auth.", "jwt-bearer."}
+
+// httpLevel are the statuses below 500 that speak of HTTP, not of OAuth.
+var httpLevel = []int{405, 408, 411, 413, 414, 415, 425, 429, 431}
+
+// registeredCodes are those of RFC 6749 §5.2, and the token endpoint's in the OAuth Extensions Error Registry.
+var registeredCodes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	"authorization_pending", "slow_down", "access_denied", "expired_token", "invalid_target", "invalid_dpop_proof", "use_dpop_nonce",
+	"invalid_authorization_details", "invalid_issuer", "unmet_authentication_requirements",
+}
+
+var (
+	quotedText = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	bareRealm  = regexp.MustCompile(`(?i)(?:^|[\s,])realm\s*=\s*[^"\s]`) // RFC 9110 §11.5: senders quote it
+)
+
+// readsAsOAuth reports an answer of the token endpoint that speaks of the request and not of HTTP
+// or of the load: documented methods only, no throttling.
+func readsAsOAuth(c *Case, s *Sample) bool {
+	return s.Endpoint == tokenEndpoint && s.Status < 500 && !slices.Contains(httpLevel, s.Status) && !s.Answer.Throttled() &&
+		slices.Contains(c.Target().Methods(s.Request.Grant()), s.Request.Method())
+}
+
+func inProbedGroup(s *Sample) bool {
+	return slices.ContainsFunc(probedGroups, func(g string) bool { return strings.HasPrefix(s.Rule, g) })
+}
+
+// oauthErrors returns the 4xx answers to negative probes that have to be error responses.
+func oauthErrors(c *Case) []*Sample {
+	return c.Answers(func(s *Sample) bool {
+		return readsAsOAuth(c, s) && s.Status >= 400 && !s.Golden && inProbedGroup(s)
+	})
+}
+
+// errorAnswers returns every error response of the run: whatever carries an error and no token.
+func errorAnswers(c *Case) []*Sample {
+	return c.Answers(func(s *Sample) bool {
+		return readsAsOAuth(c, s) && !s.Answer.OK() && (s.Answer.Lenient().Get(exchange.ErrorPart).Kind != "" || s.Answer.Part(exchange.ErrorPart).Kind != "")
+	})
+}
+
+// withMember keeps the answers with a top-level member of that name, of one of these kinds if any are given.
+func withMember(samples []*Sample, name string, kinds ...exchange.Kind) []*Sample {
+	return slices.DeleteFunc(samples, func(s *Sample) bool {
+		k := s.Answer.Lenient().Get(name).Kind
+		return k == "" || len(kinds) > 0 && !slices.Contains(kinds, k)
+	})
+}
+
+// badClientAnswers returns the refusals of a wrong secret or an unknown client, and of nothing else.
+func badClientAnswers(c *Case) []*Sample {
+	return c.Answers(func(s *Sample) bool {
+		return readsAsOAuth(c, s) && s.Answer.Refused() && len(s.Provoked) > 0 && allIn(s.Provoked, []string{"wrong_secret", "unknown_client"}) &&
+			s.Is("client-auth.wrong-secret-refused", "client-auth.unknown-client-refused", "client-auth.secret-exact-match", "error.basic-401", "doc.error-row-status")
+	})
+}
+
+// unauthorized returns the 401 answers of the token endpoint.
+func unauthorized(c *Case) []*Sample {
+	return c.Answers(func(s *Sample) bool { return s.Endpoint == tokenEndpoint && s.Status == 401 })
+}
+
+// errorFields returns the members that the page documents for an error answer.
+func errorFields(c *Case, s *Sample) []contract.Field {
+	fields := slices.Clone(c.Contract().ErrorFields)
+	for _, row := range rowsFor(c.Contract(), s.situation()) {
+		fields = append(fields, row.Fields...)
+	}
+	return fields
+}
+
+// errorField returns the documented member that plays error.
+func errorField(c *Case, s *Sample) (contract.Field, bool) {
+	return contract.FieldFor(errorFields(c, s), exchange.ErrorPart)
+}
+
+// excuseError has the page excuse an error body of the vendor's own form, where the answer has that form.
+func (c *Case) excuseError(s *Sample) {
+	f, ok := errorField(c, s)
+	always := func(f contract.Field) bool { return f.Required.Mode == "true" || f.Required.Mode == "implied" }
+	has := func(f contract.Field) bool { return !always(f) || s.Answer.Member(f).Present() }
+	switch {
+	case documentedType(c, s) == exchange.FormType && s.Answer.Has(exchange.ErrorPart):
+		c.PageSays("the page documents form-encoded answers")
+	case ok && f.Name != exchange.ErrorPart && s.Answer.Member(f).Present():
+		c.PageSays("the page documents the error code as " + f.Name)
+	case !ok && slices.ContainsFunc(c.Contract().ErrorFields, always) && !slices.ContainsFunc(c.Contract().ErrorFields, func(f contract.Field) bool { return !has(f) }):
+		c.PageSays("the page documents errors without that member")
+	default:
+		c.PageSays("")
+	}
+}
+
+// documentedCodes lists every error code that the contract names.
+func documentedCodes(c *Case) (codes []any) {
+	for _, row := range c.Contract().Errors {
+		codes = append(codes, row.Code...)
+	}
+	for _, d := range c.Contract().Deviations {
+		codes = append(append(codes, d.Documented.Code...), d.Standard.Code...)
+	}
+	for _, l := range c.Contract().RateLimits {
+		if l.Code != nil {
+			codes = append(codes, l.Code)
+		}
+	}
+	for _, f := range c.Contract().ErrorFields {
+		if f.Part() == exchange.ErrorPart {
+			codes = append(codes, f.Enum...)
+		}
+	}
+	return codes
+}
+
+// foreign returns the first character outside the grammar of error and error_description (RFC 6749
+// Appendix A.7, A.8), 0 without one.
+func foreign(text string) rune {
+	for _, r := range text {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return r
+		}
+	}
+	return 0
 }

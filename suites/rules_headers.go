@@ -1,5 +1,14 @@
 package suites
 
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/onsi/gomega/types"
+
+	"grantcheck/suites/exchange"
+)
+
 // headersRules is the group headers of the catalogue.
 var headersRules = []Rule{
 	{
@@ -18,7 +27,9 @@ var headersRules = []Rule{
 		},
 		Fault:   "Sends Cache-Control: private only.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(c.Tokens(), noToken, func(s *Sample) { c.Expect(s).To(BeUncacheable()) })
+		},
 	},
 	{
 		ID:    "headers.pragma-no-cache",
@@ -36,7 +47,14 @@ var headersRules = []Rule{
 		},
 		Fault:   "Omits Pragma.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(c.Tokens(), noToken, func(s *Sample) {
+				c.Expect(s).To(satisfy("Pragma: no-cache", func(s *Sample) (string, bool) {
+					_, ok := s.Directives("Pragma")["no-cache"]
+					return fieldLines(s, "Pragma"), ok
+				}))
+			})
+		},
 	},
 	{
 		ID:    "headers.no-token-cookie",
@@ -55,7 +73,20 @@ var headersRules = []Rule{
 		},
 		Fault:   "Set-Cookie: token=<access token> without Secure.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(c.Tokens(), noToken, func(s *Sample) {
+				token := s.Answer.Text(exchange.AccessToken)
+				c.Expect(s).To(satisfy("no cookie with the access token but Secure ones", func(s *Sample) (string, bool) {
+					for _, line := range s.Header.Values("Set-Cookie") {
+						cookie, err := http.ParseSetCookie(line)
+						if len(token) >= 8 && exchange.Contains(line, token) && (err != nil || !cookie.Secure) {
+							return "Set-Cookie with the access token, without Secure", false
+						}
+					}
+					return "", true
+				}))
+			})
+		},
 	},
 	{
 		ID:    "headers.error-not-cacheable",
@@ -73,6 +104,26 @@ var headersRules = []Rule{
 		},
 		Fault:   "Errors carry Cache-Control: public, max-age=300.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			answers := c.Answers(func(s *Sample) bool {
+				return s.Endpoint == tokenEndpoint && s.Status >= 400 && !s.Answer.Throttled()
+			})
+			c.Each(answers, noRefusal, func(s *Sample) { c.Expect(s).To(beUnshared()) })
+		},
 	},
+}
+
+// beUnshared succeeds when an answer is not offered to caches: neither public nor with a positive age, or with no-store.
+func beUnshared() types.GomegaMatcher {
+	return satisfy("neither Cache-Control: public nor a positive max-age", func(s *Sample) (string, bool) {
+		d := s.Directives("Cache-Control")
+		_, never := d["no-store"]
+		_, public := d["public"]
+		for _, name := range []string{"max-age", "s-maxage"} {
+			if n, err := strconv.Atoi(d[name]); err == nil && n > 0 {
+				public = true
+			}
+		}
+		return fieldLines(s, "Cache-Control"), never || !public
+	})
 }

@@ -1,5 +1,23 @@
 package suites
 
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/onsi/gomega/types"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // responseRules is the group response of the catalogue.
 var responseRules = []Rule{
 	{
@@ -16,7 +34,13 @@ var responseRules = []Rule{
 		Expect:   "Status is 200.",
 		Fault:    "Answers 201 Created with the token.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(c.Tokens(), noToken, func(s *Sample) {
+				g := c.GrantOf(s)
+				c.pageSaysIf(g != nil && g.Response.Status == s.Status, "the page documents status %d", s.Status)
+				c.Expect(s).To(HaveStatus(200))
+			})
+		},
 	},
 	{
 		ID:    "response.content-type",
@@ -35,7 +59,12 @@ var responseRules = []Rule{
 		},
 		Fault:   "Sends text/html with a JSON body.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				c.pageSaysIf(s.MediaType() != "" && documentedType(c, s) == s.MediaType(), "the page documents %s", s.MediaType())
+				c.Expect(s).To(HaveMediaType("application/json"))
+			})
+		},
 	},
 	{
 		ID:    "response.accept-independent",
@@ -54,7 +83,41 @@ var responseRules = []Rule{
 		},
 		Fault:   "Renders an HTML error page for Accept: text/html.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			golden, refused := c.Golden(), refusedRequest(c)
+			for _, p := range c.Target().Parameters(golden.Grant()) {
+				if strings.EqualFold(p.Name, "Accept") {
+					c.NotApplicable("the page documents the Accept field as a parameter")
+				}
+			}
+			for _, req := range []exchange.Request{golden, refused} {
+				what := "a token"
+				opts := []Option{Positive()}
+				if req.Label() != golden.Label() {
+					what, opts = "a refusal", []Option{Provokes("unknown_grant")}
+					if usual := c.Probe(req, opts...); !inJSON(usual) {
+						continue // its form is wrong whatever Accept says: error.json-body and error.content-type tell
+					}
+					req = refusedRequest(c)
+				}
+				for _, accept := range []string{"", "text/html"} {
+					probe := Step(req.DropHeader("Accept"), "%s without Accept", what)
+					if accept != "" {
+						probe = Step(req.Header("Accept", accept), "%s with Accept: %s", what, accept)
+					}
+					s := c.Probe(probe, opts...)
+					if s.Status == 406 && accept != "" || s.MediaType() != "" && documentedType(c, s) == s.MediaType() {
+						continue
+					}
+					c.Expect(s).To(satisfy("JSON, whatever Accept says", func(s *Sample) (string, bool) {
+						return fmt.Sprintf("%d with %s", s.Status, fieldLines(s, "Content-Type")), inJSON(s)
+					}))
+					if consumes(req.Grant()) {
+						req = c.Golden()
+					}
+				}
+			}
+		},
 	},
 	{
 		ID:    "response.json-object",
@@ -73,7 +136,21 @@ var responseRules = []Rule{
 		},
 		Fault:   "Prefixes the body with an anti-hijacking guard such as )]}'.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				d := jsonOf(s)
+				c.pageSaysIf(d.Form, "the page documents a form-encoded answer")
+				c.Expect(s).To(satisfy("one JSON object and nothing else", func(*Sample) (string, bool) {
+					switch {
+					case d.Form:
+						return "a form-encoded body", false
+					case d.Err != nil:
+						return d.Err.Error(), false
+					}
+					return "a JSON " + string(d.Kind), d.IsObject()
+				}))
+			})
+		},
 	},
 	{
 		ID:    "response.flat",
@@ -92,7 +169,23 @@ var responseRules = []Rule{
 		},
 		Fault:   "Wraps the parameters in a \"data\" object.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				for _, part := range []string{exchange.AccessToken, exchange.TokenType} {
+					f, documented := documentedField(c, s, part)
+					if !s.Answer.Part(part).Present() {
+						continue // response.token-type misses it
+					}
+					c.pageSaysIf(documented && f.Name != part && s.Answer.Member(f).Present(), "the page documents %s as %s", part, f.Name)
+					c.Expect(s).To(satisfy(part+" as a member of the outermost object", func(*Sample) (string, bool) {
+						if documented && s.Answer.Member(f).Present() {
+							return "it as " + f.Name, jsonOf(s).Get(part).Present()
+						}
+						return "it elsewhere", jsonOf(s).Get(part).Present()
+					}))
+				}
+			})
+		},
 	},
 	{
 		ID:    "response.access-token",
@@ -111,7 +204,12 @@ var responseRules = []Rule{
 		},
 		Fault:   "access_token contains a line feed inside the encoded value.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				c.excuseType(s, exchange.AccessToken)
+				c.Expect(s).To(bePrintable(exchange.AccessToken))
+			})
+		},
 	},
 	{
 		ID:    "response.token-type",
@@ -130,7 +228,19 @@ var responseRules = []Rule{
 		},
 		Fault:   "token_type is omitted.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				c.excuseType(s, exchange.TokenType)
+				c.Expect(s).To(satisfy("token_type as a type name or a URI", func(s *Sample) (string, bool) {
+					v := s.Answer.Part(exchange.TokenType)
+					if v.Kind != exchange.String {
+						return kindWords(v, exchange.TokenType), false
+					}
+					_, err := url.Parse(v.Text)
+					return fmt.Sprintf("%q", exchange.Printable(v.Text, 60)), typeName.MatchString(v.Text) || uriText.MatchString(v.Text) && err == nil
+				}))
+			})
+		},
 	},
 	{
 		ID:    "response.token-type-usable",
@@ -150,7 +260,20 @@ var responseRules = []Rule{
 		},
 		Fault:   "token_type is \"JWT\" on answers outside OpenID.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			if c.Contract().Token.Use != "bearer_header" && c.Contract().Resource == nil {
+				c.NotApplicable("nothing in the contract says that the tokens are bearer tokens")
+			}
+			c.Each(issued(c), noToken, func(s *Sample) {
+				v := s.Answer.Part(exchange.TokenType)
+				if f, ok := documentedField(c, s, exchange.TokenType); ok && (equalValue(f.Const, v, true) || slices.ContainsFunc(f.Enum, func(e any) bool { return equalValue(e, v, true) })) {
+					return
+				}
+				c.Expect(s).To(satisfy("token_type Bearer, in any letter case", func(*Sample) (string, bool) {
+					return "token_type " + exchange.Printable(v.Text, 60), strings.EqualFold(v.Text, "Bearer")
+				}))
+			})
+		},
 	},
 	{
 		ID:    "response.expires-in-present",
@@ -169,7 +292,17 @@ var responseRules = []Rule{
 		},
 		Fault:   "Omits expires_in and documents nothing.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				_, claims, jwt := jwtOf(s.Answer.Text(exchange.AccessToken))
+				if c.Contract().Token.Lifetime != nil || jwt && claims.Get("exp").Kind == exchange.Number {
+					return
+				}
+				f, documented := documentedField(c, s, exchange.ExpiresAt)
+				c.pageSaysIf(documented && s.Answer.Has(exchange.ExpiresAt), "the page documents %s in its place", f.Name)
+				c.Expect(s).To(satisfy("expires_in", func(s *Sample) (string, bool) { return "no expires_in", s.Answer.Part(exchange.ExpiresIn).Present() }))
+			})
+		},
 	},
 	{
 		ID:    "response.expires-in-number",
@@ -186,7 +319,18 @@ var responseRules = []Rule{
 		Expect:   "expires_in is a JSON number.",
 		Fault:    "Sends \"3600\" as a string.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(carrying(issued(c), exchange.ExpiresIn), "no answer carries expires_in", func(s *Sample) {
+				v := s.Answer.Part(exchange.ExpiresIn)
+				if jsonOf(s).Form && digits.MatchString(v.Text) {
+					return // a form knows no numbers
+				}
+				c.excuseType(s, exchange.ExpiresIn)
+				c.Expect(s).To(satisfy("expires_in as a JSON number", func(*Sample) (string, bool) {
+					return kindWords(v, exchange.ExpiresIn), v.Kind == exchange.Number
+				}))
+			})
+		},
 	},
 	{
 		ID:    "response.expires-in-sane",
@@ -206,7 +350,24 @@ var responseRules = []Rule{
 		},
 		Fault:   "Sends -1 for tokens that never expire.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(carrying(issued(c), exchange.ExpiresIn), "no answer carries expires_in", func(s *Sample) {
+				v := s.Answer.Part(exchange.ExpiresIn)
+				came := "expires_in " + exchange.Printable(v.Text, 40)
+				n, err := strconv.ParseFloat(v.Text, 64)
+				whole := err == nil && n >= 0 && n == math.Trunc(n)
+				c.Expect(s).To(satisfy("expires_in as a whole, non-negative number of seconds", func(*Sample) (string, bool) { return came, whole }))
+				life, _ := s.Answer.Lifetime()
+				switch {
+				case !digits.MatchString(v.Text):
+					c.Warn(s, "expires_in in plain digits", came)
+				case n == 0:
+					c.Warn(s, "a lifetime above zero", came)
+				case life > 31536000*time.Second:
+					c.Warn(s, "a lifetime of a year (31536000 seconds) at most", came)
+				}
+			})
+		},
 	},
 	{
 		ID:    "response.lifetime-short",
@@ -226,7 +387,21 @@ var responseRules = []Rule{
 		},
 		Fault:   "expires_in is 2592000.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			bearer := slices.DeleteFunc(carrying(issued(c), exchange.ExpiresIn), func(s *Sample) bool {
+				return !strings.EqualFold(s.Answer.Text(exchange.TokenType), "Bearer")
+			})
+			c.Each(bearer, "no bearer token came with expires_in", func(s *Sample) {
+				life, _ := s.Answer.Lifetime()
+				if longest, ok := documentedLifetime(c, s); ok && life > time.Hour && longest >= life {
+					c.Note("the page documents a lifetime above one hour")
+					return
+				}
+				c.Expect(s).To(satisfy("a lifetime of 3600 seconds at most", func(*Sample) (string, bool) {
+					return fmt.Sprintf("%d seconds", int64(life.Seconds())), life <= time.Hour
+				}))
+			})
+		},
 	},
 	{
 		ID:    "response.scope-reported",
@@ -246,7 +421,34 @@ var responseRules = []Rule{
 		},
 		Fault:   "Drops a scope that the client may not have, without saying so.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			scopes := c.Contract().Scopes
+			if len(scopes.Forbidden) == 0 {
+				c.Needs("a forbidden scope")
+			}
+			may := append(slices.Clone(scopes.Grantable), scopes.Request...)
+			if len(may) == 0 {
+				c.Needs("a grantable scope")
+			}
+			asked := []string{may[0], scopes.Forbidden[0]}
+			req := goldenWithScope(c, asked)
+			s := c.Probe(Step(req, "a scope the client may have and one it may not"), Provokes("bad_scope"))
+			c.look(s)
+			if !s.Answer.OK() {
+				c.Note("the endpoint refuses a scope that the client may not have, and so never narrows one")
+				return
+			}
+			if s.Answer.Part(exchange.Scope).Present() {
+				return
+			}
+			granted, how := observedScope(c, s)
+			if how == "" {
+				c.Inconclusive("the answer tells no scope, and what the token may do cannot be seen: it is opaque, and the contract names no introspection endpoint")
+			}
+			c.Expect(s).To(satisfy("scope in the answer, as it differs from the requested one", func(*Sample) (string, bool) {
+				return fmt.Sprintf("no scope, while %s tells %q", how, strings.Join(granted, " ")), sameSet(granted, asked)
+			}))
+		},
 	},
 	{
 		ID:    "response.scope-syntax",
@@ -266,7 +468,38 @@ var responseRules = []Rule{
 		},
 		Fault:   "scope is a JSON array.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(carrying(issued(c), exchange.Scope), "no answer carries scope", func(s *Sample) {
+				v := s.Answer.Part(exchange.Scope)
+				f, _ := documentedField(c, s, exchange.Scope)
+				c.excuseType(s, exchange.Scope)
+				form := "a " + string(v.Kind)
+				if v.Kind == exchange.String {
+					form = exchange.Printable(fmt.Sprintf("%q", v.Text), 80)
+				}
+				expect := func(ok bool) {
+					c.Expect(s).To(satisfy("scope as one string of space-delimited names", func(*Sample) (string, bool) { return form, ok }))
+				}
+				expect(v.Kind == exchange.String)
+				// A comma and a percent sign may stand in a name: only a list of what was asked for shows that they separate.
+				if list := strings.Split(v.Text, ","); len(list) > 1 && !strings.Contains(v.Text, " ") && allIn(list, requestedScope(c, s)) {
+					c.pageSaysIf(f.List == "comma", "the page documents a comma-separated list")
+					expect(false)
+				}
+				if list := strings.Split(strings.NewReplacer("%20", " ", "+", " ").Replace(v.Text), " "); len(list) > 1 && !strings.Contains(v.Text, " ") && allIn(list, requestedScope(c, s)) {
+					c.pageSaysIf(f.URLEncoded == "always" || f.URLEncoded == "ambiguous" || f.List == "plus", "the page documents it URL-encoded")
+					expect(false)
+				}
+				switch tidy := strings.Join(strings.Fields(v.Text), " "); {
+				case v.Text == "":
+					c.Note("scope is an empty string")
+				case v.Text != tidy && strings.Trim(v.Text, " ") != "" && scopeText.MatchString(tidy) && !strings.ContainsAny(v.Text, "\t\r\n"):
+					c.Warn(s, "scope names separated by single spaces", form)
+				default:
+					expect(scopeText.MatchString(v.Text))
+				}
+			})
+		},
 	},
 	{
 		ID:    "response.no-unrequested-id-token",
@@ -286,7 +519,17 @@ var responseRules = []Rule{
 		},
 		Fault:   "Every answer carries an id_token.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			plain := slices.DeleteFunc(issued(c), func(s *Sample) bool {
+				granted, _ := s.Answer.Scopes()
+				return slices.Contains(requestedScope(c, s), "openid") || slices.Contains(granted, "openid")
+			})
+			c.Each(plain, "openid was requested throughout", func(s *Sample) {
+				_, documented := documentedField(c, s, exchange.IDToken)
+				c.pageSaysIf(documented, "the page documents id_token")
+				c.Expect(s).To(satisfy("no id_token, as openid was not requested", func(s *Sample) (string, bool) { return "an id_token", !s.Answer.Has(exchange.IDToken) }))
+			})
+		},
 	},
 	{
 		ID:    "response.refresh-token-syntax",
@@ -306,7 +549,12 @@ var responseRules = []Rule{
 		},
 		Fault:   "refresh_token ends in a non-ASCII letter, and works when sent back.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(carrying(issued(c), exchange.RefreshToken), "no answer carries refresh_token", func(s *Sample) {
+				c.excuseType(s, exchange.RefreshToken)
+				c.Expect(s).To(bePrintable(exchange.RefreshToken))
+			})
+		},
 	},
 	{
 		ID:    "response.optional-members-typed",
@@ -325,7 +573,17 @@ var responseRules = []Rule{
 		},
 		Fault:   "Sends \"refresh_token\": null.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				for _, part := range []string{exchange.RefreshToken, exchange.Scope, exchange.ExpiresIn, exchange.IDToken} {
+					f, ok := documentedField(c, s, part)
+					c.pageSaysIf(ok && slices.Contains(f.Type, "null"), "the page documents that %s may be null", f.Name)
+					c.Expect(s).To(satisfy("optional members absent rather than null", func(s *Sample) (string, bool) {
+						return part + " null", s.Answer.Part(part).Kind != exchange.Null
+					}))
+				}
+			})
+		},
 	},
 	{
 		ID:    "response.no-duplicate-members",
@@ -341,7 +599,11 @@ var responseRules = []Rule{
 		Expect:   "All top-level member names are distinct.",
 		Fault:    "token_type appears twice.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(issued(c), noToken, func(s *Sample) {
+				c.Expect(s).To(haveDistinctMembers())
+			})
+		},
 	},
 	{
 		ID:    "response.utf8",
@@ -357,7 +619,20 @@ var responseRules = []Rule{
 		Expect:   "Valid UTF-8; does not begin with EF BB BF.",
 		Fault:    "Prepends a BOM.",
 		Passive:  true,
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(append(issued(c), oauthErrors(c)...), "no answer came", func(s *Sample) {
+				text := bytes.TrimLeft(bytes.TrimPrefix(s.Body, byteOrderMark), " \t\r\n")
+				if s.MediaType() != "application/json" && !bytes.HasPrefix(text, []byte("{")) {
+					return // not meant as JSON: response.content-type and error.json-body say so
+				}
+				c.Expect(s).To(satisfy("JSON in UTF-8 without a byte order mark", func(s *Sample) (string, bool) {
+					if bytes.HasPrefix(s.Body, byteOrderMark) {
+						return "a byte order mark first", false
+					}
+					return "bytes that are not UTF-8", utf8.Valid(s.Body)
+				}))
+			})
+		},
 	},
 	{
 		ID:    "response.token-strength",
@@ -380,7 +655,40 @@ var responseRules = []Rule{
 		Fault:   "Tokens are an incrementing counter in hex.",
 		Effects: []Effect{MintsMany},
 		Alone:   true,
-		Check:   nil,
+		Check: func(c *Case) {
+			if g := c.Golden().Grant(); exchange.GrantType(g) == "authorization_code" {
+				c.NotApplicable("every token takes a login; code.strength and refresh.strength judge what the run obtained")
+			}
+			var tokens []string
+			var last *Sample
+			for range 20 {
+				last = c.Accepted(Step(c.Golden(), "a sample of twenty tokens"))
+				c.Expect(last).To(BeTokenResponse())
+				token := last.Answer.Text(exchange.AccessToken)
+				if _, _, jwt := jwtOf(token); jwt {
+					c.NotApplicable("the access tokens are signed JWTs, not opaque")
+				}
+				tokens = append(tokens, token)
+			}
+			tokens = slices.Compact(slices.Sorted(slices.Values(tokens)))
+			if len(tokens) < 4 {
+				c.Inconclusive("twenty requests brought %d different tokens: too few for an estimate", len(tokens))
+			}
+			bits, sequence := strength(tokens)
+			bar := 96.0
+			if c.Strict() {
+				bar = 128
+			}
+			c.Expect(last).To(satisfy(fmt.Sprintf("at least %.0f varying bits, and no sequence", bar), func(*Sample) (string, bool) {
+				if sequence != "" {
+					return sequence, false
+				}
+				return fmt.Sprintf("about %.0f bits in %d different tokens", bits, len(tokens)), bits >= bar
+			}))
+			if bits < 128 {
+				c.Note("about %.0f bits vary, where the clause asks for 128; estimates from samples run low", bits)
+			}
+		},
 	},
 	{
 		ID:    "response.distinct-tokens",
@@ -399,6 +707,246 @@ var responseRules = []Rule{
 		},
 		Fault:   "The same token is returned for an hour.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			first := c.Accepted(Step(c.Golden(), "one token"))
+			c.Expect(first).To(BeTokenResponse())
+			c.Wait(time.Second, "a moment between two tokens")
+			second := c.Accepted(Step(c.Golden(), "another token"))
+			c.Expect(second).To(BeTokenResponse())
+			before, _ := first.Answer.Lifetime()
+			after, told := second.Answer.Lifetime()
+			if told && after < before {
+				return // a cached token with the life that is left of it
+			}
+			c.Expect(second).To(satisfy("another access token", func(*Sample) (string, bool) {
+				return "the same one", first.Answer.Text(exchange.AccessToken) != second.Answer.Text(exchange.AccessToken)
+			}))
+		},
 	},
+}
+
+const noToken = "no token was issued"
+
+var (
+	byteOrderMark = []byte("\xef\xbb\xbf")
+	digits        = regexp.MustCompile(`^[0-9]+$`)
+	typeName      = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)                                           // RFC 6749 Appendix A.13
+	uriText       = regexp.MustCompile(`^(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$`) // RFC 3986
+	scopeText     = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$`)  // Appendix A.4
+	printable     = regexp.MustCompile(`^[\x20-\x7e]+$`)                                              // VSCHAR
+)
+
+// issued returns the answers with a token whose form counts: those to requests that ask for
+// another form, or that no client sends, are left out.
+func issued(c *Case) []*Sample {
+	return c.Answers(func(s *Sample) bool {
+		return s.Endpoint == tokenEndpoint && s.Answer.OK() && !strings.HasPrefix(s.Rule, "robust.") && s.Rule != "response.accept-independent"
+	})
+}
+
+// carrying keeps the answers in which a part is there and not null.
+func carrying(samples []*Sample, part string) []*Sample {
+	return slices.DeleteFunc(samples, func(s *Sample) bool { return !s.Answer.Part(part).Present() })
+}
+
+// jsonOf reads an answer strictly; a byte order mark and bytes that are not UTF-8 are left to response.utf8.
+func jsonOf(s *Sample) *exchange.Document {
+	d := s.Answer.Strict()
+	if d.Form || d.Err == nil {
+		return d
+	}
+	return exchange.ParseStrict(bytes.ToValidUTF8(bytes.TrimPrefix(s.Body, byteOrderMark), []byte("\uFFFD")))
+}
+
+// inJSON reports one JSON object that is labelled as such.
+func inJSON(s *Sample) bool { return s.MediaType() == "application/json" && jsonOf(s).IsObject() }
+
+// documentedType returns the media type that the page documents for the answers of a grant, "" when it is silent.
+func documentedType(c *Case, s *Sample) string {
+	if g := c.GrantOf(s); g != nil {
+		media, _, _ := strings.Cut(g.Response.ContentType, ";")
+		return strings.ToLower(strings.TrimSpace(media))
+	}
+	return ""
+}
+
+// documentedField returns the response field that plays part in the answers of the sample's grant.
+func documentedField(c *Case, s *Sample, part string) (contract.Field, bool) {
+	if g := c.GrantOf(s); g != nil {
+		return g.FieldFor(part)
+	}
+	return contract.Field{}, false
+}
+
+// excuseType has the page excuse the JSON type of a part where it documents that very type.
+func (c *Case) excuseType(s *Sample, part string) {
+	f, ok := documentedField(c, s, part)
+	v := s.Answer.Part(part)
+	c.pageSaysIf(ok && v.Kind != "" && slices.Contains(f.Type, string(v.Kind)), "the page documents %s as %s", f.Name, v.Kind)
+}
+
+// kindWords says what a member is.
+func kindWords(v exchange.Value, name string) string {
+	if v.Kind == "" {
+		return "no " + name
+	}
+	return name + " as JSON " + string(v.Kind)
+}
+
+// bePrintable succeeds when a part is a non-empty string of visible ASCII characters and spaces (RFC 6749 Appendix A.12, A.17).
+func bePrintable(part string) types.GomegaMatcher {
+	return satisfy(part+" as a non-empty string of printable ASCII", func(s *Sample) (string, bool) {
+		v := s.Answer.Part(part)
+		switch {
+		case v.Kind != exchange.String:
+			return kindWords(v, part), false
+		case v.Text == "":
+			return "an empty string", false
+		}
+		for _, r := range v.Text {
+			if r < 0x20 || r > 0x7e {
+				return fmt.Sprintf("a string that holds %U", r), false
+			}
+		}
+		return "", printable.MatchString(v.Text)
+	})
+}
+
+// haveDistinctMembers succeeds when no name stands twice at the top level.
+func haveDistinctMembers() types.GomegaMatcher {
+	return satisfy("every member once", func(s *Sample) (string, bool) {
+		twice := jsonOf(s).Repeated()
+		return strings.Join(twice, ", ") + " more than once", len(twice) == 0
+	})
+}
+
+// equalValue compares a documented value with a member; numbers also when written as strings.
+func equalValue(documented any, v exchange.Value, foldCase bool) bool {
+	if documented == nil || v.Kind == "" {
+		return false
+	}
+	want := fmt.Sprint(documented)
+	if foldCase && strings.EqualFold(want, v.Text) {
+		return true
+	}
+	if a, err := strconv.ParseFloat(want, 64); err == nil {
+		b, err := strconv.ParseFloat(v.Text, 64)
+		return err == nil && a == b
+	}
+	return want == v.Text
+}
+
+// documentedLifetime returns the longest lifetime that the page announces for the access tokens of an answer.
+func documentedLifetime(c *Case, s *Sample) (time.Duration, bool) {
+	longest, ok := time.Duration(0), false
+	f, _ := documentedField(c, s, exchange.ExpiresIn)
+	fields := []contract.Field{f}
+	if l := c.Contract().Token.Lifetime; l != nil {
+		fields = append(fields, *l)
+	}
+	for _, f := range fields {
+		for _, n := range numbersOf(f) {
+			longest, ok = max(longest, time.Duration(n*unitOf(f)*float64(time.Second))), true
+		}
+	}
+	return longest, ok
+}
+
+// numbersOf lists the numbers a field is documented with, its tolerance included.
+func numbersOf(f contract.Field) (out []float64) {
+	if n, err := strconv.ParseFloat(fmt.Sprint(f.Const), 64); err == nil && f.Const != nil {
+		out = append(out, n)
+	}
+	if f.Typical != nil {
+		out = append(out, *f.Typical*(1+f.Tolerance))
+	}
+	if f.Max != nil {
+		out = append(out, *f.Max)
+	}
+	return out
+}
+
+// unitOf returns the documented unit of a time in seconds.
+func unitOf(f contract.Field) float64 {
+	switch f.Unit {
+	case "milliseconds":
+		return 1e-3
+	case "minutes":
+		return 60
+	}
+	return 1
+}
+
+// refusedRequest is the golden request with a grant type that no server knows, or without what it needs most.
+func refusedRequest(c *Case) exchange.Request {
+	req := c.Golden()
+	if req.Has("grant_type") {
+		return Step(req.Set("grant_type", "urn:example:grantcheck:"+c.Nonce()), "an unknown grant type")
+	}
+	for _, part := range []string{"code", "refresh_token", "password", "assertion"} {
+		if req.Has(part) {
+			return Step(req.Drop(part), "without %s", part)
+		}
+	}
+	c.NotApplicable("the golden request has nothing in it that could be refused")
+	return req
+}
+
+// goldenWithScope is the golden request asking for these scopes; the rule is not applicable where
+// the scope is asked for elsewhere.
+func goldenWithScope(c *Case, scopes []string) exchange.Request {
+	p := c.run.golden
+	if consumes(p.grant) {
+		c.NotApplicable("the golden request takes its scope from an earlier grant")
+	}
+	req := c.run.supply.request(c.ctx, c, p, exchange.Inputs{Client: c.Target().ClientNamed(p.client), Scope: scopes})
+	if !req.Has("scope") {
+		return req.Set("scope", strings.Join(scopes, " "))
+	}
+	return req
+}
+
+// requestedScope is what the answered request asked for: itself, or the authorization request behind it.
+func requestedScope(c *Case, s *Sample) []string {
+	if asked := s.Request.Scope(); len(asked) > 0 || !consumes(s.Request.Grant()) {
+		return asked
+	}
+	return c.Contract().Scopes.Request
+}
+
+// observedScope reads the granted scope off the token itself, or off introspection; how is "" when it cannot be seen.
+func observedScope(c *Case, s *Sample) (scopes []string, how string) {
+	token := s.Answer.Text(exchange.AccessToken)
+	if _, claims, ok := jwtOf(token); ok {
+		for _, name := range []string{"scope", "scp"} {
+			switch v := claims.Get(name); v.Kind {
+			case exchange.String:
+				return strings.Fields(v.Text), "the token's claim " + name
+			case exchange.Array:
+				for _, item := range v.Items {
+					scopes = append(scopes, item.Text)
+				}
+				return scopes, "the token's claim " + name
+			}
+		}
+	}
+	if c.Target().IntrospectionURL() == "" {
+		return nil, ""
+	}
+	req, err := c.Target().Introspection(token, nil)
+	if err != nil {
+		return nil, ""
+	}
+	seen := c.Probe(Step(req, "what the token may do"), Positive())
+	doc := seen.Answer.Lenient()
+	if doc.Get("active").Text != "true" || doc.Get("scope").Kind != exchange.String {
+		return nil, ""
+	}
+	return strings.Fields(doc.Get("scope").Text), "introspection"
+}
+
+func sameSet(a, b []string) bool { return allIn(a, b) && allIn(b, a) }
+
+func allIn(some, all []string) bool {
+	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }
