@@ -25,6 +25,8 @@ type Options struct {
 	Edition    string             // oauth20, bcp or oauth21; empty: the contract's
 	Faults     []string
 	Variations []string
+	// Sound arranges what the faults and variations need around them, and leaves the server as it should be.
+	Sound bool
 
 	// Limits replace the contract's documented limits; Unlimited switches both off.
 	Limits    []Limit
@@ -144,7 +146,9 @@ func New(opt Options) (*Emulator, error) {
 	e.opt = opt
 	e.behaviour = standardBehaviour()
 	for _, c := range e.changes {
-		c.apply(e.behaviour)
+		if !opt.Sound {
+			c.apply(e.behaviour)
+		}
 	}
 	if opt.Script != "" {
 		if e.script, err = parseScript(opt.Script); err != nil {
