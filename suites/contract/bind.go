@@ -334,6 +334,7 @@ func (b *binder) cascade() error {
 	for _, e := range clients {
 		e.val.dropAuth(b.tree)
 	}
+	b.hooks()
 	for again := true; again; {
 		again = false
 		c := build(b.tree)
@@ -375,6 +376,49 @@ func (b *binder) cascade() error {
 		}
 	}
 	return nil
+}
+
+// hooks takes out parameters that nothing asks for firmly and whose hook is
+// absent. A claim has to be there: its hook is needed after all.
+func (b *binder) hooks() {
+	gone := func(n *node) bool {
+		name, ok := strings.CutPrefix(n.str(), "hook.")
+		return ok && b.lost("hooks."+name)
+	}
+	parameters := func(n *node) {
+		for _, e := range slices.Clone(n.pairs()) {
+			if r := e.val.get("required").str(); gone(e.val.get("value")) && r != "true" && r != "implied" {
+				n.remove(e.key.text)
+			}
+		}
+	}
+	claims := func(assertion *node) {
+		for _, k := range []string{"claims", "header"} {
+			for _, e := range assertion.get(k).pairs() {
+				if gone(e.val) {
+					where := "hooks." + strings.TrimPrefix(e.val.text, "hook.")
+					for _, r := range b.refs {
+						if r.Where == where {
+							b.needed = append(b.needed, r)
+						}
+					}
+				}
+			}
+		}
+	}
+	parameters(b.tree.at("endpoint", "parameters"))
+	parameters(b.tree.at("authorization_endpoint", "parameters"))
+	claims(b.tree.at("client", "assertion"))
+	for _, e := range b.tree.get("clients").pairs() {
+		claims(e.val.get("assertion"))
+	}
+	for _, e := range b.tree.get("grants").pairs() {
+		parameters(e.val.get("parameters"))
+		parameters(e.val.at("endpoint", "parameters"))
+		if !b.idleGrant([]string{"grants", e.key.text}) {
+			claims(e.val.get("assertion"))
+		}
+	}
 }
 
 func (b *binder) lost(where string) bool {

@@ -123,6 +123,26 @@ func TestBindLeavesOutWhatIsOptional(t *testing.T) {
 	}
 }
 
+func TestBindWithoutAHook(t *testing.T) {
+	c := mustParse(t, `contract: 1
+name: acme
+extends: base
+endpoint: {base_url: "https://as.example", path: /t, parameters: {sig: {required: false, value: hook.sig}, v: {value: "1"}}}
+client: {id: a, key_file: "${KEY}", auth: [jwt], assertion: {claims: {act: hook.act}}}
+hooks: {sig: "${SIG}", act: "${ACT}"}
+grants: {client_credentials: {}}
+`)
+	b, _, err := c.Bind(from(map[string]string{"KEY": "k", "ACT": "x"}), BindOptions{})
+	if err != nil || len(b.Endpoint.Parameters) != 1 || b.Endpoint.Parameters[0].Name != "v" {
+		t.Errorf("an optional parameter goes with its hook: %v %+v", err, b)
+	}
+	_, _, err = c.Bind(from(map[string]string{"KEY": "k", "SIG": "x"}), BindOptions{})
+	var missing *MissingError
+	if !errors.As(err, &missing) || !slices.Equal(missing.Names(), []string{"ACT"}) {
+		t.Errorf("a claim needs its hook: %v", err)
+	}
+}
+
 func TestBindNamesEveryMissingVariable(t *testing.T) {
 	_, _, err := mustParse(t, acme).Bind(from(map[string]string{"ACME_TENANT": ""}), BindOptions{Enabled: []string{"refresh_token"}})
 	var missing *MissingError
