@@ -30,6 +30,7 @@ func TestGolden(t *testing.T) {
 		"plan.txt":          func(w io.Writer) error { return WriteTable(w, plan, Style{}) },
 		"unreachable.txt":   func(w io.Writer) error { return WriteTable(w, unreachable(), Style{}) },
 		"check.json":        func(w io.Writer) error { return WriteJSON(w, fixture()) },
+		"load.json":         func(w io.Writer) error { return WriteJSON(w, loadFixture(60)) },
 		"check.xml":         func(w io.Writer) error { return WriteJUnit(w, fixture()) },
 		"load.xml":          func(w io.Writer) error { return WriteJUnit(w, loadFixture(60)) },
 		"unreachable.xml":   func(w io.Writer) error { return WriteJUnit(w, unreachable()) },

@@ -141,7 +141,7 @@ type (
 	}
 	htmlTable struct {
 		Title string
-		Head  []string
+		Head  []htmlCell
 		Rows  [][]htmlCell
 		Note  string
 	}
@@ -538,7 +538,7 @@ func (p *htmlData) load(l *Load) {
 		head("capacity", cmp.Or(clean(c.Reason), s))
 	}
 	if len(l.Thresholds) > 0 {
-		t := htmlTable{Title: "Thresholds", Head: []string{"threshold", "observed", "samples", "verdict"}}
+		t := htmlTable{Title: "Thresholds", Head: textCells("threshold", "observed", "samples", "verdict")}
 		for _, k := range l.Thresholds {
 			word := cmp.Or(map[Verdict]string{Pass: "met", Fail: "missed"}[k.Verdict], string(k.Verdict))
 			if k.Reason != "" {
@@ -548,7 +548,7 @@ func (p *htmlData) load(l *Load) {
 		}
 		h.Tables = append(h.Tables, t)
 	}
-	t := htmlTable{Title: "Outcomes", Head: []string{"outcome", "count", "share", "p50", "p99", "max"}}
+	t := htmlTable{Title: "Outcomes", Head: textCells("outcome", "count", "share", "p50", "p99", "max")}
 	for i, n := range l.Outcomes.Counts() {
 		if *n == 0 {
 			continue
@@ -560,7 +560,7 @@ func (p *htmlData) load(l *Load) {
 		t.Rows = append(t.Rows, cells)
 	}
 	h.Tables = append(h.Tables, t)
-	t = htmlTable{Title: "Latency", Head: []string{"", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"},
+	t = htmlTable{Title: "Latency", Head: textCells("", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"),
 		Note: "service: from sent to answered; response: from due to answered; lag: from due to sent"}
 	for _, row := range []struct {
 		name string
@@ -578,7 +578,7 @@ func (p *htmlData) load(l *Load) {
 		}
 		h.Tables = append(h.Tables, t)
 		if len(k.Conformity) > 0 {
-			t = htmlTable{Title: "When throttled", Head: []string{"", "expected", "came", "conform", "verdict"}}
+			t = htmlTable{Title: "When throttled", Head: []htmlCell{{}, {"expected", "l"}, {"came", "l"}, {Text: "conform"}, {Text: "verdict"}}}
 			for _, c := range k.Conformity {
 				t.Rows = append(t.Rows, []htmlCell{{Text: clean(c.What)}, {clean(c.Expected), "l wrap"}, {clean(c.Actual), "l wrap"}, {Text: percent(c.Share)}, {string(c.Verdict), "t-" + string(c.Verdict)}})
 			}
@@ -590,14 +590,14 @@ func (p *htmlData) load(l *Load) {
 
 func (p *htmlData) ratios(h *htmlLoad, l *Load) {
 	if a := l.Against; a != nil {
-		t := htmlTable{Title: "Against " + clean(a.URL), Head: []string{"figure", "A", "B", "B ÷ A (95 %)", "verdict"}}
+		t := htmlTable{Title: "Against " + clean(a.URL), Head: textCells("figure", "A", "B", "B ÷ A (95 %)", "verdict")}
 		for _, r := range a.Ratios {
 			t.Rows = append(t.Rows, textCells(clean(r.What), quantity(r.A, r.Unit), quantity(r.B, r.Unit), ratioText(r), clean(r.Verdict)))
 		}
 		h.Tables = append(h.Tables, t)
 	}
 	if d := l.Trend; d != nil {
-		t := htmlTable{Title: "Trend over the run", Head: []string{"figure", "first", "last", "per hour", "verdict"}}
+		t := htmlTable{Title: "Trend over the run", Head: textCells("figure", "first", "last", "per hour", "verdict")}
 		for _, k := range d.Lines {
 			t.Rows = append(t.Rows, append(textCells(clean(k.What), quantity(k.First, k.Unit), quantity(k.Last, k.Unit), quantity(k.PerHour, k.Unit)),
 				htmlCell{string(k.Verdict), "t-" + string(k.Verdict)}))
@@ -724,7 +724,11 @@ func (h htmlPlot) svg() template.HTML {
 	fmt.Fprintf(&b, `<span>top of the picture: %s</span></div><svg viewBox="0 0 %g %g" role="img"><rect class="frame" x="0" y="0" width="%g" height="%g"/>`,
 		template.HTMLEscapeString(largest), width, height, width, height)
 	for i, column := range h.Data[1:] {
-		fmt.Fprintf(&b, `<polyline class="s%d" points="`, h.Colors[i])
+		dash := ""
+		if len(h.Dash) > 0 && h.Dash[i] {
+			dash = ` stroke-dasharray="6 5"`
+		}
+		fmt.Fprintf(&b, `<polyline class="s%d"%s points="`, h.Colors[i], dash)
 		step := (len(column) + most - 1) / most
 		for from := 0; from < len(column); from += step {
 			worst, where := -1.0, 0.0
