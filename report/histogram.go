@@ -37,8 +37,10 @@ func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
 		return Quantiles{}
 	}
 	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1000 }
-	return Quantiles{Count: h.TotalCount(), MeanMS: h.Mean() / 1000, P50MS: at(50), P90MS: at(90), P95MS: at(95),
-		P99MS: at(99), P999MS: at(99.9), MaxMS: float64(h.Max()) / 1000}
+	return Quantiles{
+		Count: h.TotalCount(), MeanMS: h.Mean() / 1000, P50MS: at(50), P90MS: at(90), P95MS: at(95),
+		P99MS: at(99), P999MS: at(99.9), MaxMS: float64(h.Max()) / 1000,
+	}
 }
 
 // histogram returns the decoded histogram of one outcome and kind, nil when the run holds none.

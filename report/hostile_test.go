@@ -37,8 +37,10 @@ var hostile = map[string]string{
 
 // poison puts text into every string of a run that is not a fixed word of ours.
 func poison(r Run, text string) Run {
-	ours := map[string]bool{"Verdict": true, "Documented": true, "Standard": true, "ReasonKind": true, "Kind": true, "Level": true, "Posture": true, "Wording": true,
-		"State": true, "Decide": true, "Encoded": true, "Unit": true, "Schema": true, "Group": true, "Contract": false, "Outcome": true, "Window": true}
+	ours := map[string]bool{
+		"Verdict": true, "Documented": true, "Standard": true, "ReasonKind": true, "Kind": true, "Level": true, "Posture": true, "Wording": true,
+		"State": true, "Decide": true, "Encoded": true, "Unit": true, "Schema": true, "Group": true, "Contract": false, "Outcome": true, "Window": true,
+	}
 	var walk func(v reflect.Value, name string)
 	walk = func(v reflect.Value, name string) {
 		switch v.Kind() {
@@ -164,8 +166,10 @@ func TestHostileText(t *testing.T) {
 
 func checkXML(out string, complain func(string, ...any)) {
 	d := xml.NewDecoder(strings.NewReader(out))
-	known := map[string]bool{"testsuites": true, "testsuite": true, "properties": true, "property": true, "testcase": true,
-		"failure": true, "error": true, "skipped": true, "system-out": true}
+	known := map[string]bool{
+		"testsuites": true, "testsuite": true, "properties": true, "property": true, "testcase": true,
+		"failure": true, "error": true, "skipped": true, "system-out": true,
+	}
 	for {
 		tok, err := d.Token()
 		if err == io.EOF {

@@ -163,9 +163,11 @@ type (
 )
 
 func htmlView(r *Run) *htmlData {
-	p := &htmlData{Title: clean(cmp.Or(r.Contract.Title, r.Contract.Name, "Token endpoint")), LastLine: LastLine(r), Reason: clean(r.ExitReason),
+	p := &htmlData{
+		Title: clean(cmp.Or(r.Contract.Title, r.Contract.Name, "Token endpoint")), LastLine: LastLine(r), Reason: clean(r.ExitReason),
 		Red: r.ExitCode != ExitOK, ExitCode: r.ExitCode, Several: len(r.Contracts) > 1,
-		Tool: clean(r.Tool.Name) + " " + clean(r.Tool.Version) + ", rule set " + clean(r.Tool.Catalogue)}
+		Tool: clean(r.Tool.Name) + " " + clean(r.Tool.Version) + ", rule set " + clean(r.Tool.Catalogue),
+	}
 	p.Word = map[bool]string{true: "did not hold", false: "held"}[p.Red]
 	contracts := []Contract{r.Contract}
 	if p.Several {
@@ -401,8 +403,10 @@ func (p *htmlData) findings(r *Run) {
 }
 
 func (p *htmlData) finding(r *Run, c Check) htmlFinding {
-	f := htmlFinding{ID: clean(c.Rule), Name: clean(c.Rule), Title: clean(c.Title), Group: clean(c.Group), Level: levelWord(c),
-		Contract: clean(c.Contract), Verdict: c.Verdict}
+	f := htmlFinding{
+		ID: clean(c.Rule), Name: clean(c.Rule), Title: clean(c.Title), Group: clean(c.Group), Level: levelWord(c),
+		Contract: clean(c.Contract), Verdict: c.Verdict,
+	}
 	if p.Several {
 		f.ID = f.Contract + ":" + f.Name
 		f.Name += " · " + f.Contract
@@ -560,8 +564,10 @@ func (p *htmlData) load(l *Load) {
 		t.Rows = append(t.Rows, cells)
 	}
 	h.Tables = append(h.Tables, t)
-	t = htmlTable{Title: "Latency", Head: textCells("", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"),
-		Note: "service: from sent to answered; response: from due to answered; lag: from due to sent"}
+	t = htmlTable{
+		Title: "Latency", Head: textCells("", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"),
+		Note: "service: from sent to answered; response: from due to answered; lag: from due to sent",
+	}
 	for _, row := range []struct {
 		name string
 		q    Quantiles
@@ -632,16 +638,20 @@ func (p *htmlData) figures(h *htmlLoad, l *Load) {
 	per := func(of func(SeriesPoint) int64) func(SeriesPoint) float64 {
 		return func(s SeriesPoint) float64 { return float64(of(s)) / max(l.WindowS, 0.001) }
 	}
-	latency := htmlPlot{X: "time", Unit: "ms", Names: []string{"p50", "p99"}, Colors: []int{1, 2},
-		Data: series(func(s SeriesPoint) float64 { return s.P50MS }, func(s SeriesPoint) float64 { return s.P99MS })}
+	latency := htmlPlot{
+		X: "time", Unit: "ms", Names: []string{"p50", "p99"}, Colors: []int{1, 2},
+		Data: series(func(s SeriesPoint) float64 { return s.P50MS }, func(s SeriesPoint) float64 { return s.P99MS }),
+	}
 	if slices.ContainsFunc(l.Series, func(s SeriesPoint) bool { return s.P90MS > 0 }) {
 		latency.Names, latency.Colors = []string{"p50", "p90", "p99"}, []int{1, 4, 2}
 		latency.Data = series(func(s SeriesPoint) float64 { return s.P50MS }, func(s SeriesPoint) float64 { return s.P90MS }, func(s SeriesPoint) float64 { return s.P99MS })
 	}
 	add("Response time over the run", "quantiles of each window, from the moment a request was due", latency)
-	add("Outcomes over the run", "answers per second; planned as a broken line", htmlPlot{X: "time", Unit: "/s", Names: []string{"token", "throttled", "other", "planned"},
+	add("Outcomes over the run", "answers per second; planned as a broken line", htmlPlot{
+		X: "time", Unit: "/s", Names: []string{"token", "throttled", "other", "planned"},
 		Colors: []int{1, 2, 3, 4}, Dash: []bool{false, false, false, true}, Data: series(per(func(s SeriesPoint) int64 { return s.Token }),
-			per(func(s SeriesPoint) int64 { return s.Throttled }), per(func(s SeriesPoint) int64 { return s.Other }), per(func(s SeriesPoint) int64 { return s.Planned }))})
+			per(func(s SeriesPoint) int64 { return s.Throttled }), per(func(s SeriesPoint) int64 { return s.Other }), per(func(s SeriesPoint) int64 { return s.Planned })),
+	})
 	add("Percentile curve", "how long the slowest part of the answers took: service from the moment sent, response from the moment due", percentileCurve(l))
 	if t := l.Throttle; t != nil && len(t.Points) > 1 {
 		data := make([][]*float64, 4)

@@ -191,7 +191,8 @@ func TestThePicturesHoldTheFigures(t *testing.T) {
 }
 
 func TestTheSameRunMakesTheSamePage(t *testing.T) {
-	if pageOf(t, whole()) != pageOf(t, whole()) {
+	first, second := pageOf(t, whole()), pageOf(t, whole())
+	if first != second {
 		t.Error("two pages of one run differ")
 	}
 }

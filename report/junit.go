@@ -79,8 +79,10 @@ func WriteJUnit(w io.Writer, r Run) error {
 		}
 		for _, f := range r.Preflight {
 			if len(contracts) == 1 || f.Contract == k.Contract.Name {
-				s.add(junitCase{Name: "preflight", Class: class + "preflight", Time: "0",
-					Error: &junitMessage{Message: clean(f.Message), Type: string(f.Kind), Body: cleanText(f.Message + "\n" + f.Remedy)}})
+				s.add(junitCase{
+					Name: "preflight", Class: class + "preflight", Time: "0",
+					Error: &junitMessage{Message: clean(f.Message), Type: string(f.Kind), Body: cleanText(f.Message + "\n" + f.Remedy)},
+				})
 			}
 		}
 		for _, c := range r.Checks {
@@ -91,8 +93,10 @@ func WriteJUnit(w io.Writer, r Run) error {
 		all.add(s)
 	}
 	if r.Load != nil {
-		s := junitSuite{Name: "load", Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-			Properties: []junitProperty{{"profile", clean(r.Load.Profile)}}}
+		s := junitSuite{
+			Name: "load", Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+			Properties: []junitProperty{{"profile", clean(r.Load.Profile)}},
+		}
 		s.Time = xmlSeconds(r.Load.ElapsedMS)
 		for _, f := range r.Load.Findings {
 			s.add(r.junitCase(f.check(), r.Contract, "grantcheck.load"))

@@ -117,8 +117,10 @@ func mergeContracts(runs []*Run, called func(int) string) (*Run, error) {
 // joined is the head of a merged run: what the parts have in common, and when they ran.
 func joined(runs []*Run) *Run {
 	first := runs[0]
-	m := &Run{Schema: Schema, Tool: first.Tool, Contract: first.Contract, Endpoint: first.Endpoint, Started: first.Started,
-		Labels: maps.Clone(first.Labels), Complete: true, Command: first.Command, Machine: first.Machine}
+	m := &Run{
+		Schema: Schema, Tool: first.Tool, Contract: first.Contract, Endpoint: first.Endpoint, Started: first.Started,
+		Labels: maps.Clone(first.Labels), Complete: true, Command: first.Command, Machine: first.Machine,
+	}
 	var end time.Time
 	for _, r := range runs {
 		if r.Started.Before(m.Started) {
@@ -154,8 +156,10 @@ func (p *Plan) plus(o *Plan) *Plan {
 	if o == nil {
 		return p
 	}
-	s := &Plan{Requests: p.Requests + o.Requests, Tokens: p.Tokens + o.Tokens, ShortestMS: p.ShortestMS + o.ShortestMS,
-		Rules: p.Rules + o.Rules, Unjudged: p.Unjudged + o.Unjudged, WrongSecrets: maps.Clone(o.WrongSecrets), Limits: slices.Concat(o.Limits, p.Limits)}
+	s := &Plan{
+		Requests: p.Requests + o.Requests, Tokens: p.Tokens + o.Tokens, ShortestMS: p.ShortestMS + o.ShortestMS,
+		Rules: p.Rules + o.Rules, Unjudged: p.Unjudged + o.Unjudged, WrongSecrets: maps.Clone(o.WrongSecrets), Limits: slices.Concat(o.Limits, p.Limits),
+	}
 	if s.WrongSecrets == nil {
 		s.WrongSecrets = map[string]int{}
 	}
@@ -186,8 +190,10 @@ func mergeShards(runs []*Run, called func(int) string) (*Run, error) {
 		seen[s.Index] = i
 	}
 	m := joined(runs)
-	l := &Load{Profile: first.Profile, Grant: first.Grant, WindowS: first.WindowS, Digest: first.Digest, Population: first.Population,
-		Shards: &Shards{Of: first.Shard.Of}, Generator: Generator{Healthy: true}}
+	l := &Load{
+		Profile: first.Profile, Grant: first.Grant, WindowS: first.WindowS, Digest: first.Digest, Population: first.Population,
+		Shards: &Shards{Of: first.Shard.Of}, Generator: Generator{Healthy: true},
+	}
 	m.Load = l
 	for n := 1; n <= first.Shard.Of; n++ {
 		if _, here := seen[n]; here {
@@ -267,8 +273,10 @@ func (l *Load) add(s *Load, base int, hists map[[2]string]*hdrhistogram.Histogra
 	}
 	for _, t := range s.Thresholds {
 		if !slices.ContainsFunc(l.Thresholds, func(o ThresholdResult) bool { return o.Expression == t.Expression }) {
-			l.Thresholds = append(l.Thresholds, ThresholdResult{Expression: t.Expression, Source: t.Source, Unit: t.Unit, Limit: t.Limit,
-				Verdict: Inconclusive, Reason: "not judged over the merged shards"})
+			l.Thresholds = append(l.Thresholds, ThresholdResult{
+				Expression: t.Expression, Source: t.Source, Unit: t.Unit, Limit: t.Limit,
+				Verdict: Inconclusive, Reason: "not judged over the merged shards",
+			})
 		}
 	}
 	for _, h := range s.Histograms {

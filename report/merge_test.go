@@ -22,8 +22,10 @@ func shardsOf(n int) (shards []*Run, whole *Run) {
 	}
 	parts := make([]part, n+1) // the last is the whole
 	for i := range parts {
-		parts[i] = part{NewHistogram(), NewHistogram(), map[float64]*hdrhistogram.Histogram{}, &Load{Profile: "constant", WindowS: 1, Digest: "sha256:1",
-			Generator: Generator{Healthy: true}, Thresholds: []ThresholdResult{{Expression: "p99 < 5ms", Verdict: Inconclusive}}}}
+		parts[i] = part{NewHistogram(), NewHistogram(), map[float64]*hdrhistogram.Histogram{}, &Load{
+			Profile: "constant", WindowS: 1, Digest: "sha256:1",
+			Generator: Generator{Healthy: true}, Thresholds: []ThresholdResult{{Expression: "p99 < 5ms", Verdict: Inconclusive}},
+		}}
 	}
 	for k := range 30_000 {
 		us := int64(400 + random.ExpFloat64()*800)

@@ -41,8 +41,10 @@ func (s Style) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-var verdictColor = map[Verdict]string{Pass: green, Note: cyan, Warn: yellow, Fail: red, Error: red,
-	Waived: yellow, Blocked: yellow, Inconclusive: yellow, Skip: dim}
+var verdictColor = map[Verdict]string{
+	Pass: green, Note: cyan, Warn: yellow, Fail: red, Error: red,
+	Waived: yellow, Blocked: yellow, Inconclusive: yellow, Skip: dim,
+}
 
 func (s Style) verdict(v Verdict, text string) string { return s.paint(verdictColor[v], text) }
 

@@ -202,8 +202,10 @@ func (p *page) findings(r *Run) {
 
 // check gives a finding of a load the form of a check, to be told alike.
 func (f LoadFinding) check() Check {
-	c := Check{Rule: f.Name, Title: f.Title, Group: "load", Verdict: f.Verdict, Message: f.Message, Expected: f.Expected,
-		Actual: f.Actual, Why: f.Why, Source: f.Source, Exchanges: f.Exchanges}
+	c := Check{
+		Rule: f.Name, Title: f.Title, Group: "load", Verdict: f.Verdict, Message: f.Message, Expected: f.Expected,
+		Actual: f.Actual, Why: f.Why, Source: f.Source, Exchanges: f.Exchanges,
+	}
 	if f.Count > 0 && f.Verdict != Note {
 		c.Places = []string{plural(int(f.Count), "answer") + " (" + percent(f.Share) + "), first after " + seconds(f.FirstS)}
 		if f.RatePerS > 0 {
@@ -484,7 +486,7 @@ func (p *page) groupsOfSeveral(r *Run) {
 				rows = append(rows, cells)
 			}
 		}
-		var documented, standard, judged = []string{"as documented"}, []string{"per the standard"}, []string{"judged"}
+		documented, standard, judged := []string{"as documented"}, []string{"per the standard"}, []string{"judged"}
 		for _, c := range part {
 			d, s := r.sides(of(c, ""))
 			t := r.tally(of(c, ""))
@@ -588,8 +590,10 @@ func (r *Run) openReasons() (list []*openReason) {
 		}
 		i := slices.IndexFunc(list, func(o *openReason) bool { return o.verdict == c.Verdict && o.text == text })
 		if i < 0 {
-			i, list = len(list), append(list, &openReason{verdict: c.Verdict, text: text,
-				applies: c.Verdict != Skip || c.ReasonKind.applies() && c.ReasonKind != ""})
+			i, list = len(list), append(list, &openReason{
+				verdict: c.Verdict, text: text,
+				applies: c.Verdict != Skip || c.ReasonKind.applies() && c.ReasonKind != "",
+			})
 		}
 		list[i].rules = append(list[i].rules, r.qualified(clean(c.Contract), clean(c.Rule)))
 	}

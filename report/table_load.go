@@ -207,8 +207,10 @@ func (p *page) stages(l *Load) {
 		if s.ToRate != s.FromRate {
 			at = digits(s.FromRate) + " to " + at
 		}
-		rows = append(rows, []string{clean(s.Name), seconds(s.FromS) + " – " + seconds(s.ToS), at, thousands(s.Sent),
-			share(s.Token, s.Sent), share(s.Throttled, s.Sent), share(s.Other, s.Sent), millis(s.P99MS)})
+		rows = append(rows, []string{
+			clean(s.Name), seconds(s.FromS) + " – " + seconds(s.ToS), at, thousands(s.Sent),
+			share(s.Token, s.Sent), share(s.Throttled, s.Sent), share(s.Other, s.Sent), millis(s.P99MS),
+		})
 	}
 	p.table([]string{"stage", "time", "rate", "sent", "token", "throttled", "other", "p99"},
 		tw.Alignment{tw.AlignLeft, tw.AlignLeft, right, right, right, right, right, right}, rows)
@@ -286,8 +288,10 @@ func (p *page) trend(t *Trend) {
 		if l.PerHour < 0 {
 			sign = "−"
 		}
-		rows = append(rows, []string{clean(l.What), quantity(l.First, l.Unit), quantity(l.Last, l.Unit),
-			sign + quantity(math.Abs(l.PerHour), l.Unit) + "/h", p.verdict(l.Verdict, string(l.Verdict))})
+		rows = append(rows, []string{
+			clean(l.What), quantity(l.First, l.Unit), quantity(l.Last, l.Unit),
+			sign + quantity(math.Abs(l.PerHour), l.Unit) + "/h", p.verdict(l.Verdict, string(l.Verdict)),
+		})
 	}
 	if len(rows) > 0 {
 		p.table([]string{"figure", "first", "last", "drift", "verdict"}, tw.Alignment{tw.AlignLeft, right, right, right, tw.AlignLeft}, rows)
