@@ -90,7 +90,28 @@ func (c *Contract) References() []Reference {
 	}
 	var out []Reference
 	walkReferences(c.tree, contractShape, nil, "", &out, nil)
+	for i, r := range out {
+		if len(r.path) == 2 && r.path[0] == "hooks" && c.needsHook("hook."+r.path[1]) {
+			out[i].Optional = ""
+		}
+	}
 	return out
+}
+
+// needsHook tells whether a grant that is always used cannot do without a hook.
+func (c *Contract) needsHook(word string) bool {
+	for i := range c.Grants {
+		g := &c.Grants[i]
+		if n := c.tree.at("grants", g.Key); g.Enabled != "true" || n.get("optional").bool() {
+			continue
+		}
+		for _, f := range c.RequestParameters(g) {
+			if f.Value == word && (f.Required.Mode == "true" || f.Required.Mode == "implied") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // walkReferences visits every text that may hold references. With a lookup it replaces them in place.

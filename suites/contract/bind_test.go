@@ -123,6 +123,25 @@ func TestBindLeavesOutWhatIsOptional(t *testing.T) {
 	}
 }
 
+func TestHookOfAGrantThatIsNotOptionalIsNeeded(t *testing.T) {
+	for _, tt := range []struct{ file, hook string }{{"entra", "ENTRA_WORKLOAD_JWT_HOOK"}, {"shopify", "SHOPIFY_SESSION_TOKEN_HOOK"}} {
+		c, err := Load(gallery + "/" + tt.file + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = c.Bind(func(n string) (string, bool) { return "v", n != tt.hook }, BindOptions{})
+		var missing *MissingError
+		if !errors.As(err, &missing) || !slices.Equal(missing.Names(), []string{tt.hook}) {
+			t.Errorf("%s: %v", tt.file, err)
+		}
+		for _, r := range c.References() {
+			if r.Name == tt.hook && r.Optional != "" {
+				t.Errorf("%s: optional as %q", r.Name, r.Optional)
+			}
+		}
+	}
+}
+
 func TestBindWithoutAHook(t *testing.T) {
 	c := mustParse(t, `contract: 1
 name: acme

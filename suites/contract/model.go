@@ -3,7 +3,8 @@
 // the contracts shipped with grantcheck.
 //
 // A contract reads like the vendor's page and never repeats the standard; what
-// it leaves out is not asserted.
+// it leaves out is not asserted. FORMAT.md describes the format in full; format.go
+// is its one definition, from which the loader and the schema are made.
 package contract
 
 import "time"
