@@ -100,11 +100,7 @@ func (e *Emulator) build(base string) error {
 	e.makeUsers()
 	e.makeLimits()
 	if len(e.keys) == 0 {
-		if e.opt.Fast {
-			e.keys = []*signingKey{newECKey("es-1"), newECKey("es-2")}
-		} else {
-			e.keys = []*signingKey{pooledRSA("rs-1"), newECKey("es-2")}
-		}
+		e.keys = []*signingKey{pooledRSA("rs-1"), newECKey("es-2")}
 	}
 	for _, fn := range e.behaviour.world {
 		fn(e)
