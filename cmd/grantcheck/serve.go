@@ -26,6 +26,8 @@ type serveFlags struct {
 	printEnv, listFaults, listVars bool
 }
 
+const ordinaryAddress = "127.0.0.1:9096"
+
 func newServe() *cobra.Command {
 	f := serveFlags{limitKind: "bucket", limitBy: "client"}
 	cmd := &cobra.Command{
@@ -43,7 +45,7 @@ worth anything: never put it where others expect a real server.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.opt.Listen, "listen", "127.0.0.1:9096", "`ADDRESS` to serve at; port 0 takes a free one")
+	fs.StringVar(&f.opt.Listen, "listen", ordinaryAddress, "`ADDRESS` to serve at; port 0 takes a free one")
 	oneOf(cmd, &f.opt.Edition, "edition", "which standards it keeps (default the contract's)", suites.AllEditions.Names()...)
 	fs.StringArrayVar(&f.opt.Faults, "fault", nil, "break the rule of this `NAME` (repeatable)")
 	fs.BoolVar(&f.listFaults, "list-faults", false, "list the faults and exit")
@@ -122,7 +124,12 @@ func (f *serveFlags) run(cmd *cobra.Command, args []string) error {
 	if host, _, err := net.SplitHostPort(f.opt.Listen); err == nil && !exchange.Loopback(host) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s can be reached from outside, and its credentials are public test values\n", f.opt.Listen)
 	}
-	introduce(out, e, name)
+	again := name
+	if f.opt.Listen != ordinaryAddress {
+		again += " --listen " + strings.TrimPrefix(e.Base(), "http://")
+	}
+	introduce(out, e)
+	fmt.Fprintf(out, "check it from another shell:\n  eval \"$(grantcheck serve %s --print-env)\" && grantcheck check %s\n", again, name)
 	<-cmd.Context().Done()
 	return nil
 }
@@ -167,7 +174,7 @@ func (f *serveFlags) known() error {
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // introduce says everything a stranger needs to call the emulator.
-func introduce(w io.Writer, e *emulator.Emulator, name string) {
+func introduce(w io.Writer, e *emulator.Emulator) {
 	c := e.Contract()
 	target, err := exchange.NewTarget(c, exchange.Options{InsecureHTTP: true})
 	if err != nil {
@@ -216,7 +223,6 @@ func introduce(w io.Writer, e *emulator.Emulator, name string) {
 	for i := range c.Grants {
 		example(w, target, &c.Grants[i])
 	}
-	fmt.Fprintf(w, "check it from another shell:\n  eval \"$(grantcheck serve %s --print-env)\" && grantcheck check %s\n", name, name)
 }
 
 // example prints how a token is got by a grant.
