@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,24 @@ func TestTemplatesLintClean(t *testing.T) {
 		if c.Client.ID == "" || len(c.Grants) == 0 {
 			t.Errorf("%s: no client or no grant", text)
 		}
+	}
+}
+
+// What a template shows in comments is right once the comment sign is gone.
+func TestTemplateCommentsAreExamples(t *testing.T) {
+	text, err := Template(Answers{Name: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := regexp.MustCompile(`(?m)^( *)# ( *(?:page|content_type|clients|second|errors|- \{|error_fields|error|rate_limit|waivers|response|status|fields|access_token|token_type|expires_in):?)`).
+		ReplaceAllString(strings.Replace(string(text), "client_credentials: {}", "client_credentials:", 1), "$1$2")
+	c, problems := load("acme.yaml", []byte(used), "", strict)
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems, used)
+	}
+	if len(c.Clients) != 1 || len(c.Errors) != 1 || len(c.ErrorFields) != 1 || len(c.RateLimits) != 1 || len(c.Waivers) != 1 || len(c.Grants[0].Response.Fields) != 3 ||
+		c.Endpoint.ContentType[0] != "application/json" || len(c.Page) != 1 {
+		t.Errorf("not all of it is in use:\n%s", used)
 	}
 }
 
