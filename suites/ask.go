@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"grantcheck/report"
@@ -184,6 +185,29 @@ func (c *Case) Accepted(req exchange.Request) *Sample {
 // connections open and headers sent first, bodies at once. Each answer is taken as it comes.
 func (c *Case) Together(reqs []exchange.Request, opts ...Option) []*Sample {
 	return c.several(reqs, opts, c.run.client.Together)
+}
+
+// Parallel sends requests over shared connections, some at a time, in their order. Answers are taken
+// as they come.
+func (c *Case) Parallel(reqs []exchange.Request, workers int, opts ...Option) []*Sample {
+	return c.several(reqs, opts, func(ctx context.Context, reqs []exchange.Request) []*exchange.Exchange {
+		out := make([]*exchange.Exchange, len(reqs))
+		next := make(chan int)
+		var wg sync.WaitGroup
+		for range workers {
+			wg.Go(func() {
+				for i := range next {
+					out[i] = c.run.client.Do(ctx, reqs[i])
+				}
+			})
+		}
+		for i := range reqs {
+			next <- i
+		}
+		close(next)
+		wg.Wait()
+		return out
+	})
 }
 
 // Sequence sends requests one after the other over one connection, which is

@@ -175,12 +175,19 @@ func (c *Case) documentedParam(req exchange.Request, part string) (contract.Fiel
 	return contract.Field{}, false
 }
 
-// formOnly ends a check about form encoding where the page documents another request.
-func (c *Case) formOnly(req exchange.Request) exchange.Request {
-	if req.Format() != exchange.FormType {
-		c.NotApplicable("the page documents %s requests, and the rule is about form encoding", req.Format())
+// nameOf returns what the page calls the parameter that plays part.
+func (c *Case) nameOf(req exchange.Request, part string) string {
+	if f, ok := c.documentedParam(req, part); ok {
+		return f.Name
 	}
-	return req
+	return part
+}
+
+// formOnly ends a check about form encoding where the page documents another request.
+func (c *Case) formOnly() {
+	if format := c.Dummy().Format(); format != exchange.FormType {
+		c.NotApplicable("the page documents %s requests, and the rule is about form encoding", format)
+	}
 }
 
 // happyPath is the golden request of a grant: one answer with a token by any documented client
@@ -220,6 +227,19 @@ func (c *Case) goldenAnswer(p pair) (found *Sample) {
 		}
 	}
 	return found
+}
+
+// speaksOAuth reports whether a refusal is the word of a token endpoint: its code is one of the
+// standard's, or the page documents the answer.
+func (c *Case) speaksOAuth(s *Sample) bool {
+	switch s.Code() {
+	case "":
+		return false
+	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+		"invalid_target", "invalid_dpop_proof", "access_denied", "server_error", "temporarily_unavailable":
+		return true
+	}
+	return slices.ContainsFunc(c.Contract().Errors, func(row contract.ErrorRow) bool { return codeFits(row.Code, s.Code()) })
 }
 
 // belowFault succeeds for an answer below 500.

@@ -1,5 +1,16 @@
 package suites
 
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // clientAuthRules is the group client-auth of the catalogue.
 var clientAuthRules = []Rule{
 	{
@@ -20,7 +31,9 @@ var clientAuthRules = []Rule{
 		},
 		Fault:   "Only reads client_secret from the body; Basic yields 401 invalid_client.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.methodSupported("basic")
+		},
 	},
 	{
 		ID:    "client-auth.post-supported",
@@ -40,7 +53,9 @@ var clientAuthRules = []Rule{
 		},
 		Fault:   "Body credentials alone never authenticate: 401 invalid_client.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.methodSupported("post")
+		},
 	},
 	{
 		ID:    "client-auth.basic-form-decoding",
@@ -60,7 +75,21 @@ var clientAuthRules = []Rule{
 		},
 		Fault:   "Compares the still-encoded text: 401 for secrets holding reserved characters.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			p, f := c.specialClient()
+			ask := func(req exchange.Request, what string) *Sample { return c.Probe(Step(req, "%s", what), Positive()) }
+			req := func() exchange.Request { return c.goldenWith(p, "", exchange.Inputs{Client: f}).Auth("basic") }
+			if f.URLEncoded == "never" {
+				c.PageSays("the page documents id and secret without form encoding in Basic")
+			}
+			s := ask(req().BasicEncoded(true), "id and secret form-encoded")
+			if !s.Answer.OK() && !ask(req().BasicEncoded(false), "id and secret as they are").Answer.OK() &&
+				!(slices.Contains(c.Target().AuthMethods(p.grant, f), "post") && ask(c.goldenWith(p, "", exchange.Inputs{Client: f}).Auth("post"), "id and secret in the body").Answer.OK()) {
+				c.look(s)
+				c.Inconclusive("neither form-encoded nor plain are the credentials of the client %s taken", f.Name)
+			}
+			c.Expect(s).To(BeTokenResponse())
+		},
 	},
 	{
 		ID:    "client-auth.basic-scheme-case",
@@ -77,7 +106,11 @@ var clientAuthRules = []Rule{
 		Expect:   "ok for both.",
 		Fault:    "Only the spelling \"Basic\" is recognized.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, scheme := range []string{"basic", "BASIC"} {
+				c.ExpectAccepted(c.Probe(Step(c.GoldenBy("basic").Scheme(scheme), "scheme spelled %s", scheme), Positive()))
+			}
+		},
 	},
 	{
 		ID:    "client-auth.wrong-secret-refused",
@@ -98,7 +131,10 @@ var clientAuthRules = []Rule{
 		Fault:    "Accepts any secret for a known client_id.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Victim("basic", "post")
+			c.ExpectRefused(c.Probe(Step(req.Secret(c.WrongSecret(req)), "a random secret of the same length")))
+		},
 	},
 	{
 		ID:    "client-auth.secret-exact-match",
@@ -116,7 +152,22 @@ var clientAuthRules = []Rule{
 		Fault:    "Compares only the first eight characters of the secret.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, change := range []struct {
+				what string
+				to   func(string) string
+			}{
+				{"the secret without its last character", func(s string) string { r := []rune(s); return string(r[:max(0, len(r)-1)]) }},
+				{"the secret with a character more", func(s string) string { return s + "x" }},
+				{"the secret with upper and lower case swapped", exchange.SwapCase},
+			} {
+				req := c.Victim("basic", "post")
+				_, secret := req.Credentials()
+				if other := change.to(secret); other != "" && other != secret {
+					c.ExpectRefused(c.Probe(Step(req.Secret(other), "%s", change.what)))
+				}
+			}
+		},
 	},
 	{
 		ID:    "client-auth.unknown-client-refused",
@@ -134,7 +185,11 @@ var clientAuthRules = []Rule{
 		Fault:    "Unknown clients are auto-provisioned and get a token.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"unknown_client"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.GoldenBy("basic", "post")
+			id, _ := req.Credentials()
+			c.ExpectRefused(c.Probe(Step(req.ClientID(c.Target().RandomLike(id)).Secret(c.WrongSecret(req)), "a random client")))
+		},
 	},
 	{
 		ID:    "client-auth.missing-refused",
@@ -155,7 +210,11 @@ var clientAuthRules = []Rule{
 		Fault:    "A client_id alone is enough to get a token.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"missing_client_auth", "missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.GoldenBy("basic", "post", "jwt")
+			c.pageSaysIf(slices.Contains(c.Target().AuthMethods(req.Grant(), req.Client()), "none"), "the page documents requests without client authentication")
+			c.ExpectRefused(c.Probe(Step(req.NoSecret(), "client_id alone"), About("client_secret")))
+		},
 	},
 	{
 		ID:    "client-auth.anonymous-refused",
@@ -174,7 +233,9 @@ var clientAuthRules = []Rule{
 		},
 		Fault:    "Missing client_id maps to an internal default client.",
 		Provokes: []string{"missing_client_auth", "missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.ExpectRefused(c.Probe(Step(c.identified().NoAuth(), "no client at all"), About("client_id")))
+		},
 	},
 	{
 		ID:    "client-auth.empty-secret-refused",
@@ -192,7 +253,13 @@ var clientAuthRules = []Rule{
 		Fault:    "Empty secret short-circuits the comparison and issues a token.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret", "missing_client_auth", "missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Victim("post")
+			if _, secret := req.Credentials(); secret == "" {
+				c.NotApplicable("the client's secret is the empty string")
+			}
+			c.ExpectRefused(c.Probe(Step(req.Secret(""), "client_secret without a value"), About("client_secret")))
+		},
 	},
 	{
 		ID:    "client-auth.malformed-basic",
@@ -213,7 +280,18 @@ var clientAuthRules = []Rule{
 		Fault:    "Decoder panic: 500 on non-base64 credentials.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"missing_client_auth"},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, bad := range []struct {
+				what   string
+				change func(exchange.Request) exchange.Request
+			}{
+				{"Basic with text that is not base64", func(r exchange.Request) exchange.Request { return r.BasicRaw("%%%") }},
+				{"Basic with nothing behind it", func(r exchange.Request) exchange.Request { return r.BasicRaw("") }},
+				{"Basic with base64 of a text without a colon", func(r exchange.Request) exchange.Request { return r.BasicText(c.Nonce()) }},
+			} {
+				c.ExpectRefused(c.Probe(Step(bad.change(c.GoldenBy("basic")), "%s", bad.what)))
+			}
+		},
 	},
 	{
 		ID:    "client-auth.unsupported-scheme",
@@ -233,7 +311,9 @@ var clientAuthRules = []Rule{
 		Fault:    "An unknown scheme counts as authenticated upstream and a token is issued.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"missing_client_auth"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.ExpectRefused(c.Probe(Step(c.identified().Authorization("GrantCheck abc"), "an authentication scheme nobody defines")))
+		},
 	},
 	{
 		ID:    "client-auth.two-methods",
@@ -255,7 +335,19 @@ var clientAuthRules = []Rule{
 		Fault:    "Two credentials that agree are accepted as one.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"two_auth_methods"},
-		Check:    nil,
+		Check: func(c *Case) {
+			basic, post, known := c.bothMethods()
+			s := c.Probe(Step(withBody(basic, post, ""), "the same credentials in Basic and in the body"))
+			if s.Answer.OK() && !known {
+				c.Note("credentials in the body next to Basic were disregarded; the page documents no client authentication in the body")
+				return
+			}
+			codes := []string{"invalid_request", "invalid_client"}
+			if c.Strict() {
+				codes = codes[:1]
+			}
+			c.ExpectRefused(s, codes...)
+		},
 	},
 	{
 		ID:    "client-auth.two-methods-conflict",
@@ -276,7 +368,17 @@ var clientAuthRules = []Rule{
 		Fault:    "A failed first credential falls through to the second one; two that agree are still refused.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"two_auth_methods", "wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			basic, post, known := c.bothMethods()
+			s := c.Probe(Step(withBody(basic, post, c.WrongSecret(post)), "right secret in Basic, wrong in the body"))
+			if s.Answer.OK() && !known {
+				c.Note("a wrong secret in the body next to Basic was disregarded; the page documents no client authentication in the body")
+			} else {
+				c.ExpectRefused(s)
+			}
+			basic, post, _ = c.bothMethods()
+			c.ExpectRefused(c.Probe(Step(withBody(basic.Secret(c.WrongSecret(basic)), post, ""), "wrong secret in Basic, right in the body")))
+		},
 	},
 	{
 		ID:    "client-auth.client-id-with-basic",
@@ -293,7 +395,11 @@ var clientAuthRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Counts client_id as body authentication and answers invalid_request.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.GoldenBy("basic")
+			id, _ := req.Credentials()
+			c.ExpectAccepted(c.Probe(Step(req.Add(c.nameOf(req, "client_id"), id), "client_id next to Basic"), Positive()))
+		},
 	},
 	{
 		ID:    "client-auth.client-id-mismatch",
@@ -314,7 +420,15 @@ var clientAuthRules = []Rule{
 		Fault:    "Issues the token to the client named in the body.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"two_auth_methods", "unknown_client"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.GoldenBy("basic")
+			id, _ := req.Credentials()
+			other := c.Target().RandomLike(id)
+			if f := c.Target().ClientNamed("second"); f != nil && f.ID != id {
+				other = f.ID
+			}
+			c.ExpectRefused(c.Probe(Step(req.Add(c.nameOf(req, "client_id"), other), "client_id of another client next to Basic")))
+		},
 	},
 	{
 		ID:    "client-auth.credentials-in-query",
@@ -331,7 +445,16 @@ var clientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Reads client credentials, and only these, from the query and issues a token.",
 		Effects:  []Effect{LeaksToLogs, MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Victim("post")
+			p, _ := req.Param("client_secret")
+			if req.Method() != "POST" || p.In == exchange.InQuery {
+				c.PageSays("the page documents the client credentials in the query")
+			} else if p.In == exchange.InHeader {
+				c.NotApplicable("the page documents the client credentials in a header field")
+			}
+			c.ExpectRefused(c.Probe(Step(req.MoveTo(exchange.InQuery, "client_id", "client_secret"), "client credentials in the query")))
+		},
 	},
 	{
 		ID:    "client-auth.secret-strength",
@@ -350,6 +473,141 @@ var clientAuthRules = []Rule{
 			"Secrets chosen by the operator for a test server; 96 allows for estimation error.",
 		},
 		Fault: "The server hands out an eight-digit secret.",
-		Check: nil,
+		Check: func(c *Case) {
+			bar, found := 96.0, false
+			if c.Strict() {
+				bar = 128
+			}
+			for _, f := range c.Target().Clients() {
+				if f.SecretBy == "server" && f.Secret != "" {
+					found = true
+					if bits := secretBits(f.Secret); bits < bar {
+						c.Violate(nil, fmt.Sprintf("a secret of %.0f bits or more, by its length and kinds of characters", bar), fmt.Sprintf("about %.0f bits", bits))
+					}
+				}
+			}
+			if !found {
+				c.NotApplicable("the contract does not say that the server generated the secret")
+			}
+		},
 	},
+}
+
+// methodSupported judges a method of sending the client secret that the golden request may not use.
+func (c *Case) methodSupported(method string) {
+	p := c.run.golden
+	f := c.Target().ClientNamed(p.client)
+	if p.auth == method {
+		c.look(c.goldenAnswer(p))
+		return
+	}
+	if f == nil || f.Secret == "" {
+		c.NotApplicable("the client of the golden request holds no secret")
+	}
+	documented := slices.Contains(c.Target().AuthMethods(p.grant, f), method)
+	if !documented && p.auth != "basic" && p.auth != "post" {
+		c.NotApplicable("the client is documented for %s", p.auth)
+	}
+	s := c.Probe(Step(c.Golden().Auth(method), "client authentication by %s", method), Positive())
+	if s.Answer.OK() {
+		c.run.mu.Lock()
+		c.run.works[pair{p.grant, method, p.client}] = true
+		c.run.mu.Unlock()
+		return
+	}
+	c.confirm(s)
+	if d, _ := deviationFor(c.Contract(), c.rule.ID); !documented && d == nil && s.Answer.Refused() {
+		c.look(s)
+		c.Note("client authentication by %s was refused; the contract lists %s alone, and the client may be registered for nothing else", method, p.auth)
+		return
+	}
+	c.Expect(s).To(BeTokenResponse())
+}
+
+// specialClient finds a client whose id or secret is changed by form encoding, and a grant for it.
+func (c *Case) specialClient() (pair, *contract.Client) {
+	p := c.pairBy([]string{"basic", "post"})
+	special := func(f *contract.Client) bool {
+		return f != nil && f.Secret != "" && exchange.FormEncode(f.ID)+exchange.FormEncode(f.Secret) != f.ID+f.Secret
+	}
+	for _, f := range []*contract.Client{c.Target().ClientNamed(p.client), c.Target().ClientNamed("special_secret")} {
+		if special(f) {
+			return p, f
+		}
+	}
+	c.Needs(fixtureNeed("special_secret"))
+	return pair{}, nil
+}
+
+// identified returns the golden request of a grant that needs a client.
+func (c *Case) identified() exchange.Request {
+	req := c.Dummy()
+	id, secret := req.Credentials()
+	if id == "" && secret == "" && !req.Has("client_assertion") {
+		c.NotApplicable("the documented request names no client")
+	}
+	switch exchange.GrantType(req.Grant()) {
+	case contract.GrantJWTBearer, contract.GrantSAML2Bearer, contract.GrantTokenExchange:
+		c.NotApplicable("the grant %s needs no client authentication (RFC 7521 §4.1)", req.Grant().Key)
+	case "authorization_code":
+	default:
+		if req.AuthMethod() == "none" {
+			c.NotApplicable("a public client need not name itself for the grant %s (RFC 6749 §3.2.1)", req.Grant().Key)
+		}
+	}
+	return c.Golden()
+}
+
+// bothMethods returns the golden request with Basic and with credentials in the body. known tells
+// that the endpoint is documented or was found to read the latter.
+func (c *Case) bothMethods() (basic, post exchange.Request, known bool) {
+	if !c.run.methodUsable("basic") {
+		c.NotApplicable("the endpoint takes no HTTP Basic")
+	}
+	basic = c.GoldenBy("basic")
+	return basic, basic.Auth("post"), c.run.methodUsable("post")
+}
+
+// withBody adds the body credentials of post to basic, with another secret if one is given.
+func withBody(basic, post exchange.Request, secret string) exchange.Request {
+	for _, part := range []string{"client_id", "client_secret"} {
+		p, _ := post.Param(part)
+		if part == "client_secret" && secret != "" {
+			p.Value = secret
+		}
+		basic = basic.Add(p.Name, p.Value)
+	}
+	return basic
+}
+
+var uuidForm = regexp.MustCompile(`^(?i)[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$`)
+
+// secretBits estimates how hard a secret is to guess: its length, times what the kinds of
+// characters in it could hold. It can only refute.
+func secretBits(secret string) float64 {
+	if uuidForm.MatchString(secret) && strings.Contains(secret, "-") {
+		return 122 // RFC 9562 §5.4
+	}
+	alphabet := 0.0
+	for _, kind := range []struct {
+		characters string
+		size       float64
+	}{
+		{"0123456789", 10}, {"abcdef", 6}, {"ghijklmnopqrstuvwxyz", 20}, {"ABCDEF", 6}, {"GHIJKLMNOPQRSTUVWXYZ", 20},
+	} {
+		if strings.ContainsAny(secret, kind.characters) {
+			alphabet += kind.size
+		}
+	}
+	if strings.IndexFunc(secret, func(r rune) bool { return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') }) >= 0 {
+		alphabet += 20
+	}
+	distinct := map[rune]bool{}
+	for _, r := range secret {
+		distinct[r] = true
+	}
+	if len(distinct) < 4 { // repetition holds nothing
+		alphabet = float64(len(distinct))
+	}
+	return float64(len(secret)) * math.Log2(max(alphabet, 1))
 }

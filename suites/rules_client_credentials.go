@@ -1,5 +1,7 @@
 package suites
 
+import "slices"
+
 // clientCredentialsRules is the group client-credentials of the catalogue.
 var clientCredentialsRules = []Rule{
 	{
@@ -17,7 +19,9 @@ var clientCredentialsRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Answers the valid request with 400 unauthorized_client.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.happyPath("client_credentials")
+		},
 	},
 	{
 		ID:    "cc.no-refresh-token",
@@ -37,7 +41,18 @@ var clientCredentialsRules = []Rule{
 		},
 		Fault:   "Includes a refresh_token in the client-credentials response.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			g, _ := c.run.grantOf("client_credentials")
+			if _, ok := c.field(g, "refresh_token"); ok {
+				c.PageSays("the page documents a refresh token for this grant")
+			}
+			answers := c.Answers(func(s *Sample) bool {
+				return s.Golden && s.grant == g.Key && s.Endpoint == tokenEndpoint && s.Answer.OK()
+			})
+			c.Each(answers, "no token was issued for client_credentials", func(s *Sample) {
+				c.Expect(s).To(satisfy("no refresh_token", func(s *Sample) (string, bool) { return "a refresh_token", !s.Answer.Has("refresh_token") }))
+			})
+		},
 	},
 	{
 		ID:    "cc.public-client-refused",
@@ -48,7 +63,7 @@ var clientCredentialsRules = []Rule{
 		Editions: AllEditions,
 		Summary:  "This grant is restricted to confidential clients.",
 		Why:      "Any copy of a public app can act as a server-side client.",
-		Applies:  Applies{Grants: []string{"client_credentials"}, Auth: []string{"none"}, When: "fixture public client supplied"},
+		Applies:  Applies{Grants: []string{"client_credentials"}, When: "fixture public client supplied"},
 		Requires: []string{"request.form-accepted"},
 		Probe:    "grant_type=client_credentials with the public client's client_id only.",
 		Expect:   "refused.",
@@ -57,7 +72,10 @@ var clientCredentialsRules = []Rule{
 		},
 		Fault:    "Issues a token to the public client.",
 		Provokes: []string{"unauthorized_client"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Fixture("public")
+			c.ExpectRefused(c.Probe(Step(c.GoldenAs("public", "client_credentials"), "client_credentials for a public client")))
+		},
 	},
 	{
 		ID:    "cc.unauthorized-client",
@@ -77,7 +95,23 @@ var clientCredentialsRules = []Rule{
 		},
 		Fault:    "Answers invalid_grant.",
 		Provokes: []string{"unauthorized_client"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Fixture("no_grant")
+			s := c.Probe(Step(c.GoldenAs("no_grant", "client_credentials"), "client_credentials for a client without the grant"))
+			c.ExpectRefused(s)
+			switch s.Code() {
+			case "unsupported_grant_type":
+				if c.Tolerated(s, s.Code(), "unsupported_grant_type: grant support seems to be a matter of each client here") {
+					return
+				}
+			case "invalid_client":
+				if c.rowExcuses(s, aboutCode) == "" {
+					c.look(s)
+					c.Inconclusive("invalid_client: the credentials of the client without the grant may be wrong in the contract")
+				}
+			}
+			c.ExpectCode(s, "unauthorized_client")
+		},
 	},
 	{
 		ID:    "cc.scope-accepted",
@@ -94,6 +128,17 @@ var clientCredentialsRules = []Rule{
 		Expect:   "ok; the scope member is absent or contains only scopes within the request or is reported as different.",
 		Fault:    "Any scope parameter leads to invalid_request.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			scopes := slices.Concat(c.Contract().Scopes.Grantable, c.Contract().Scopes.Request)
+			if len(scopes) == 0 {
+				c.Needs("a grantable scope")
+			}
+			p := c.run.pairFor("client_credentials", "")
+			s := c.goldenAnswer(p)
+			if s == nil || !s.Request.Has("scope") {
+				s = c.Probe(Step(c.scoped(p, scopes[0]), "with a grantable scope"), Positive())
+			}
+			c.ExpectAccepted(s)
+		},
 	},
 }

@@ -1,5 +1,12 @@
 package suites
 
+import (
+	"net/http"
+	"slices"
+
+	"grantcheck/suites/exchange"
+)
+
 // documentedRules is the group documented of the catalogue.
 var documentedRules = []Rule{
 	{
@@ -19,7 +26,18 @@ var documentedRules = []Rule{
 		},
 		Fault:   "Endpoint lives one path segment deeper; 404.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			tried := c.goldenTried()
+			if c.run.golden.grant != nil {
+				tried = tried[max(0, len(tried)-1):] // what else the page documents is judged where it is asked for
+			}
+			c.Each(tried, "no golden request was answered", func(s *Sample) {
+				c.Expect(s).To(satisfy("an answer of the token endpoint at the documented path", func(s *Sample) (string, bool) {
+					gone := s.Status == http.StatusNotFound || s.Status == http.StatusGone
+					return s.Came(), !gone || c.speaksOAuth(s)
+				}))
+			})
+		},
 	},
 	{
 		ID:    "doc.method",
@@ -35,7 +53,21 @@ var documentedRules = []Rule{
 		Expect:   "Anything but 405 and 501.",
 		Fault:    "405 for the documented method.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			methods := c.Target().Methods(c.run.golden.grant)
+			served := satisfy("the documented method served", func(s *Sample) (string, bool) {
+				return s.Came(), s.Status != http.StatusMethodNotAllowed && s.Status != http.StatusNotImplemented
+			})
+			if c.run.golden.grant == nil {
+				c.Each(c.goldenTried(), "no golden request was answered", func(s *Sample) { c.Expect(s).To(served) })
+				return
+			}
+			c.look(c.goldenAnswer(c.run.golden))
+			for _, method := range methods[1:] {
+				req := c.goldenWith(c.run.golden, "", exchange.Inputs{Method: method})
+				c.Expect(c.Probe(Step(req, "%s, as documented", method), Positive())).To(served)
+			}
+		},
 	},
 	{
 		ID:    "doc.request-content-type",
@@ -54,7 +86,21 @@ var documentedRules = []Rule{
 		},
 		Fault:   "415.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			if c.run.golden.grant == nil {
+				unread := c.goldenTried()
+				unread = slices.DeleteFunc(unread, func(s *Sample) bool { return s.Status != http.StatusUnsupportedMediaType })
+				if len(unread) == 0 {
+					c.Blocked("there is no golden request; request.form-accepted says why")
+				}
+				c.Violate(unread[0], "a token for a request of the documented media type", unread[0].Came())
+			}
+			c.look(c.goldenAnswer(c.run.golden))
+			for _, media := range c.Target().ContentTypes(c.run.golden.grant)[1:] {
+				req := c.goldenWith(c.run.golden, "", exchange.Inputs{ContentType: media})
+				c.ExpectAccepted(c.Probe(Step(req, "%s, as documented", media), Positive()))
+			}
+		},
 	},
 	{
 		ID:    "doc.required-parameter",

@@ -1,5 +1,15 @@
 package suites
 
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // requestRules is the group request of the catalogue.
 var requestRules = []Rule{
 	{
@@ -19,7 +29,22 @@ var requestRules = []Rule{
 		},
 		Fault:   "Endpoint only understands a JSON body and answers every form request with 415.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			if c.run.golden.grant == nil {
+				c.noGolden()
+			}
+			req := c.Dummy()
+			if req.Format() == exchange.FormType && req.Method() == http.MethodPost {
+				c.look(c.goldenAnswer(c.run.golden))
+				return
+			}
+			c.PageSays(fmt.Sprintf("the page documents %s requests as %s", req.Method(), req.Format()))
+			form := c.Golden().AsForm()
+			if req.Method() != http.MethodPost {
+				form = form.WithMethod(http.MethodPost).MoveTo(exchange.InBody)
+			}
+			c.Expect(c.Probe(Step(form, "as a form in the body of a POST"), Positive())).To(BeTokenResponse())
+		},
 	},
 	{
 		ID:    "request.form-charset-parameter",
@@ -38,7 +63,10 @@ var requestRules = []Rule{
 		},
 		Fault:   "Compares the whole Content-Type value as a string and answers 415 when the parameter is present.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			c.ExpectAccepted(c.Probe(Step(c.Golden().WithContentType(exchange.FormType+"; charset=UTF-8"), "with a charset parameter"), Positive()))
+		},
 	},
 	{
 		ID:    "request.media-type-case",
@@ -54,7 +82,14 @@ var requestRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Case-sensitive comparison of the media type; answers 415.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Golden()
+			if req.Method() != http.MethodPost {
+				c.NotApplicable("the page documents %s, which carries no body", req.Method())
+			}
+			spelled := map[string]string{exchange.FormType: "Application/X-WWW-Form-URLEncoded", exchange.JSONType: "Application/JSON", exchange.MultipartType: "Multipart/Form-Data"}[req.Format()]
+			c.ExpectAccepted(c.Probe(Step(req.WithContentType(spelled), "media type spelled %s", spelled), Positive()))
+		},
 	},
 	{
 		ID:    "request.missing-grant-type",
@@ -75,7 +110,19 @@ var requestRules = []Rule{
 		},
 		Fault:    "Falls back to a default grant and issues a token.",
 		Provokes: []string{"missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.withGrantType()
+			if f, ok := c.documentedParam(req, "grant_type"); ok && f.Required.Mode == "false" {
+				c.PageSays("the page documents grant_type as optional")
+			}
+			s := c.Probe(Step(req.Drop("grant_type"), "without grant_type"), About("grant_type"))
+			c.ExpectRefused(s)
+			if c.Tolerated(s, "unsupported_grant_type", "a missing grant_type is answered with unsupported_grant_type, where the list of errors has invalid_request for a missing parameter") ||
+				c.Tolerated(s, "invalid_client", "without grant_type the client is not authenticated: invalid_client") {
+				return
+			}
+			c.ExpectCode(s, "invalid_request")
+		},
 	},
 	{
 		ID:    "request.empty-grant-type",
@@ -94,7 +141,23 @@ var requestRules = []Rule{
 		},
 		Fault:    "Empty grant_type selects the default grant and issues a token, although an absent one is refused.",
 		Provokes: []string{"missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			s := c.Probe(Step(c.withGrantType().Set("grant_type", ""), "grant_type without a value"), About("grant_type"))
+			c.ExpectRefused(s)
+			absent := c.AnswersOf("request.missing-grant-type")
+			if len(absent) == 0 {
+				c.Inconclusive("there is no answer to a missing grant_type to compare with")
+			}
+			as := absent[len(absent)-1]
+			if s.Code() != as.Code() && (s.Code() == "unsupported_grant_type" || as.Code() == "unsupported_grant_type") {
+				c.look(as)
+				c.Note("an empty grant_type is answered with %s, a missing one with %s", s.Came(), as.Came())
+				return
+			}
+			c.Expect(s).To(satisfy("the same answer as without grant_type: "+as.Came(), func(s *Sample) (string, bool) {
+				return s.Came(), s.Status == as.Status && s.Code() == as.Code()
+			}))
+		},
 	},
 	{
 		ID:    "request.unknown-grant-type",
@@ -114,7 +177,19 @@ var requestRules = []Rule{
 		},
 		Fault:    "Answers an unknown grant type with invalid_grant.",
 		Provokes: []string{"unknown_grant"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.withGrantType()
+			for i, value := range []string{"urn:example:grantcheck:" + c.Nonce(), c.Nonce()} {
+				if i > 0 {
+					req = c.withGrantType()
+				}
+				s := c.Probe(Step(req.Set("grant_type", value), "grant_type %s", value))
+				c.ExpectRefused(s)
+				if !c.Tolerated(s, "invalid_request", "an unknown grant type is answered with invalid_request, where the list of errors has unsupported_grant_type") {
+					c.ExpectCode(s, "unsupported_grant_type")
+				}
+			}
+		},
 	},
 	{
 		ID:    "request.grant-type-case",
@@ -134,7 +209,18 @@ var requestRules = []Rule{
 		Fault:    "Lower-cases grant_type before dispatch and issues a token for the upper-case spelling.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"unknown_grant"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.withGrantType()
+			value := req.Get("grant_type")
+			other := strings.ToUpper(value)
+			if other == value {
+				other = strings.ToLower(value)
+			}
+			if other == value {
+				c.NotApplicable("the value of grant_type has no letters")
+			}
+			c.ExpectRefused(c.Probe(Step(req.Set("grant_type", other), "grant_type %s", other)))
+		},
 	},
 	{
 		ID:    "request.param-name-case",
@@ -151,7 +237,12 @@ var requestRules = []Rule{
 		Fault:    "Case-insensitive form parsing; issues a token.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.withGrantType()
+			p, _ := req.Param("grant_type")
+			name := otherCase(p.Name)
+			c.ExpectRefused(c.Probe(Step(req.Rename("grant_type", name), "grant_type named %s", name), About("grant_type")))
+		},
 	},
 	{
 		ID:    "request.unrecognized-ignored",
@@ -170,7 +261,19 @@ var requestRules = []Rule{
 		},
 		Fault:   "Strict parameter allow-list; answers 400 invalid_request.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.Probe(Step(c.Golden().Add("grantcheck_"+c.Nonce(), "1"), "with a parameter nobody defines"), Positive())
+			c.ExpectAccepted(s)
+			same := func() bool {
+				return slices.ContainsFunc(c.goldenAnswers(c.run.golden), func(g *Sample) bool { return slices.Equal(memberNames(g), memberNames(s)) })
+			}
+			if !same() {
+				c.Accepted(c.Golden()) // members may come and go by themselves
+			}
+			c.ExpectOf(s, s).To(satisfy("the same members as in the answer to the golden request", func(s *Sample) (string, bool) {
+				return "members " + strings.Join(memberNames(s), ", "), same()
+			}))
+		},
 	},
 	{
 		ID:    "request.empty-optional-omitted",
@@ -189,7 +292,20 @@ var requestRules = []Rule{
 		},
 		Fault:   "Answers \"scope=\" with 400 invalid_scope although omission succeeds.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			without := c.Probe(Step(c.Golden().Drop("scope"), "without scope"), Positive())
+			empty := c.Probe(Step(c.Golden().Set("scope", ""), "scope without a value"), Positive())
+			c.look(without)
+			c.confirm(empty)
+			c.Expect(empty).To(satisfy("the same outcome as without scope: "+without.Came(), func(s *Sample) (string, bool) {
+				return s.Came(), s.Answer.OK() == without.Answer.OK()
+			}))
+			if empty.Answer.OK() {
+				c.Expect(empty).To(satisfy("the same scope as without the parameter: "+grantedScope(without), func(s *Sample) (string, bool) {
+					return grantedScope(s), grantedScope(s) == grantedScope(without)
+				}))
+			}
+		},
 	},
 	{
 		ID:    "request.duplicate-conflicting",
@@ -209,7 +325,19 @@ var requestRules = []Rule{
 		},
 		Fault:   "For grant_type alone the first occurrence wins and a token is issued.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			for _, req := range []exchange.Request{
+				Step(c.withGrantType().Before("grant_type", c.Nonce()), "grant_type twice, the unsupported value first"),
+				Step(c.withGrantType().After("grant_type", c.Nonce()), "grant_type twice, the unsupported value last"),
+			} {
+				s := c.Probe(req)
+				c.ExpectRefused(s)
+				if c.Strict() {
+					c.ExpectCode(s, "invalid_request")
+				}
+			}
+		},
 	},
 	{
 		ID:    "request.duplicate-identical",
@@ -228,7 +356,15 @@ var requestRules = []Rule{
 		},
 		Fault:   "Collapses equal duplicates and issues a token.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			req := c.withGrantType()
+			s := c.Probe(Step(req.After("grant_type", req.Get("grant_type")), "grant_type twice, equal"))
+			c.ExpectRefused(s)
+			if !c.Tolerated(s, "unsupported_grant_type", "a grant_type that is sent twice is answered with unsupported_grant_type, where the list of errors has invalid_request for repetition") {
+				c.ExpectCode(s, "invalid_request")
+			}
+		},
 	},
 	{
 		ID:    "request.duplicate-client-id",
@@ -250,7 +386,26 @@ var requestRules = []Rule{
 		Fault:    "Authenticates whichever client_id comes last.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"unknown_client"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			for _, place := range []string{"first", "last"} {
+				req := c.GoldenBy("post", "none")
+				other := c.Target().RandomLike(req.Get("client_id"))
+				if !req.Has("client_id") {
+					c.NotApplicable("the documented request carries no client_id")
+				}
+				if place == "first" {
+					req = req.Before("client_id", other)
+				} else {
+					req = req.After("client_id", other)
+				}
+				s := c.Probe(Step(req, "client_id twice, the random one %s", place))
+				c.ExpectRefused(s)
+				if c.Strict() {
+					c.ExpectCode(s, "invalid_request")
+				}
+			}
+		},
 	},
 	{
 		ID:    "request.scope-omitted",
@@ -271,7 +426,30 @@ var requestRules = []Rule{
 		},
 		Fault:   "Answers a scopeless client_credentials or password request with 400 invalid_request naming scope as missing.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			g := c.run.golden.grant
+			if exchange.GrantType(g) == "refresh_token" || !definesScope(g) && !slices.ContainsFunc(g.Parameters, func(f contract.Field) bool { return f.Role() == "scope" }) {
+				c.NotApplicable("the golden grant %s takes no scope from the request", g.Key)
+			}
+			if golden := c.goldenAnswer(c.run.golden); golden != nil && golden.Answer.OK() && !golden.Request.Has("scope") {
+				c.look(golden) // the golden request asks for none
+				return
+			}
+			opts := []Option{Positive()}
+			req := c.Golden()
+			if f, ok := c.documentedParam(req, "scope"); ok && (f.Required.Mode == "true" || f.Required.Mode == "implied") {
+				c.PageSays("the page documents scope as required")
+				opts = []Option{Provokes("missing_parameter"), About("scope")}
+			}
+			s := c.Probe(Step(req.Drop("scope"), "without scope"), opts...)
+			c.confirm(s)
+			c.Expect(s).To(satisfy("a token, or a refusal with invalid_scope", func(s *Sample) (string, bool) {
+				return s.Came(), s.Answer.OK() || s.Answer.Refused() && (s.Code() == "invalid_scope" || s.Code() == "")
+			}))
+			if !s.Answer.OK() {
+				c.ExpectCode(s, "invalid_scope")
+			}
+		},
 	},
 	{
 		ID:    "request.scope-unknown",
@@ -294,7 +472,34 @@ var requestRules = []Rule{
 		Fault:    "Drops a scope that it does not know, grants the rest and omits the scope member.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"bad_scope"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needScopeInRequest()
+			nonce := "grantcheck_" + c.Nonce()
+			known := c.grantable()
+			ask := append(slices.Clone(known[:min(1, len(known))]), nonce)
+			s := c.Probe(Step(c.GoldenScoped(ask...), "scope with a token that no server defines"))
+			if !s.Answer.OK() {
+				c.confirm(s)
+				c.ExpectRefused(s)
+				if !c.Tolerated(s, "invalid_request", "an unknown scope is answered with invalid_request, where the list of errors has invalid_scope") {
+					c.ExpectCode(s, "invalid_scope")
+				}
+				return
+			}
+			granted, told := s.Answer.Scopes()
+			switch {
+			case told:
+				c.Expect(s).To(satisfy("a scope member without the unknown scope", func(*Sample) (string, bool) {
+					return "the unknown scope as granted", !slices.Contains(granted, nonce)
+				}))
+			case len(known) == 0 && !c.knowsScope():
+				c.Note("the endpoint shows no notion of scope; the parameter was disregarded")
+			case len(known) == 0:
+				c.Note("an unknown scope alone was answered with a token and no scope member; an empty scope cannot be written")
+			default:
+				c.Violate(s, "a scope member that tells what was granted, as it is not what was asked for", "a token and no scope member")
+			}
+		},
 	},
 	{
 		ID:    "request.scope-malformed",
@@ -314,7 +519,23 @@ var requestRules = []Rule{
 		Fault:    "Echoes the malformed scope back as granted.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"bad_scope"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needScopeInRequest()
+			for _, bad := range [][2]string{{"a quotation mark", `"`}, {"a backslash", `\`}, {"a control character", "\a"}} {
+				s := c.Probe(Step(c.GoldenScoped("grantcheck"+bad[1]+c.Nonce()), "scope with %s", bad[0]))
+				if !s.Answer.OK() {
+					c.ExpectRefused(s, "invalid_scope", "invalid_request")
+					continue
+				}
+				granted, told := s.Answer.Scopes()
+				if !told {
+					c.Note("a scope with %s was answered with a token and no scope member", bad[0])
+				}
+				c.Expect(s).To(satisfy("a scope member free of "+bad[0], func(*Sample) (string, bool) {
+					return "a scope member with " + bad[0], !strings.Contains(strings.Join(granted, " "), bad[1])
+				}))
+			}
+		},
 	},
 	{
 		ID:    "request.scope-order",
@@ -331,7 +552,12 @@ var requestRules = []Rule{
 		Expect:   "Same outcome and, as sets, the same granted scope.",
 		Fault:    "Compares the scope string verbatim and refuses the reversed order.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			a, b := c.twoScopes()
+			one := c.Probe(Step(c.GoldenScoped(a, b), "two scopes"), Positive())
+			other := c.Probe(Step(c.GoldenScoped(b, a), "the same two in the other order"), Positive())
+			c.sameGrant(one, other, "the same outcome for both orders")
+		},
 	},
 	{
 		ID:    "request.plus-is-space",
@@ -348,7 +574,18 @@ var requestRules = []Rule{
 		Expect:   "Same outcome and same granted scope set.",
 		Fault:    "Leaves the plus sign undecoded and answers invalid_scope; %20 is understood.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			a, b := c.twoScopes()
+			if f, ok := c.documentedParam(c.Dummy(), "scope"); ok && f.List != "" && f.List != "space" {
+				c.NotApplicable("the page documents a %s-separated scope", f.List)
+			}
+			with := func(space string) *Sample {
+				raw := exchange.FormEncode(a) + space + exchange.FormEncode(b)
+				return c.Probe(Step(c.GoldenScoped(a, b).SetRaw("scope", raw), "the space between two scopes sent as %s", space), Positive())
+			}
+			c.sameGrant(with("%20"), with("+"), "the same outcome for %20 and +")
+		},
 	},
 	{
 		ID:    "request.percent-decoding",
@@ -364,7 +601,21 @@ var requestRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Matches the raw, undecoded grant_type text of the plain grant names and answers unsupported_grant_type.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			req := c.Golden()
+			part := "grant_type"
+			if !req.Has(part) {
+				parts := req.GrantParts()
+				if len(parts) == 0 {
+					c.NotApplicable("the documented request has no parameter to encode")
+				}
+				part = parts[0]
+			}
+			p, _ := req.Param(part)
+			encoded := req.RenameRaw(part, encodeOne(exchange.FormEncode(p.Name))).SetRaw(part, encodeOne(exchange.FormEncode(p.Value)))
+			c.ExpectAccepted(c.Probe(Step(encoded, "%s with characters percent-encoded that need not be", p.Name), Positive()))
+		},
 	},
 	{
 		ID:    "request.order-independent",
@@ -380,7 +631,13 @@ var requestRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Requires grant_type to be the first parameter; otherwise 400.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Golden()
+			if len(req.Params()) < 2 {
+				c.NotApplicable("the documented request has a single parameter")
+			}
+			c.ExpectAccepted(c.Probe(Step(req.Reverse(), "parameters in reverse order"), Positive()))
+		},
 	},
 	{
 		ID:    "request.grant-in-query",
@@ -400,6 +657,200 @@ var requestRules = []Rule{
 		},
 		Fault:   "Reads grant parameters, though not credentials, from the query and issues a token.",
 		Effects: []Effect{MintsToken, LeaksToLogs},
-		Check:   nil,
+		Check: func(c *Case) {
+			req := c.Victim()
+			parts := req.GrantParts()
+			switch {
+			case req.Method() != http.MethodPost:
+				c.NotApplicable("the page documents %s", req.Method())
+			case len(parts) == 0:
+				c.NotApplicable("the documented request has no parameters beside the client's credentials")
+			}
+			for _, part := range parts {
+				if p, _ := req.Param(part); p.In == exchange.InQuery {
+					c.PageSays("the page documents parameters in the query")
+				}
+			}
+			c.ExpectRefused(c.Probe(Step(req.MoveTo(exchange.InQuery, parts...), "grant parameters in the query")))
+		},
 	},
+}
+
+// noGolden reports why there is no golden request, where that is the server's doing.
+func (c *Case) noGolden() {
+	var telling *Sample
+	for _, s := range c.goldenTried() {
+		if s.Answer.Inconclusive() == "" && telling == nil {
+			telling = s
+		}
+	}
+	if telling == nil {
+		c.Blocked("no golden request was answered")
+	}
+	c.Violate(telling, "a token for one of the documented grants and client authentication methods", telling.Came())
+}
+
+// goldenTried returns the answers to the golden requests of preflight.
+func (c *Case) goldenTried() []*Sample {
+	return c.Answers(func(s *Sample) bool { return s.Golden && s.Rule == "" && s.Endpoint == tokenEndpoint })
+}
+
+// goldenAnswers returns the answers with a token to the golden request of a pair.
+func (c *Case) goldenAnswers(p pair) []*Sample {
+	return c.Answers(func(s *Sample) bool {
+		return s.Golden && s.Endpoint == tokenEndpoint && s.Answer.OK() && s.grant == p.grant.Key && s.client == p.client
+	})
+}
+
+// withGrantType returns the golden request; a page may know no grant_type.
+func (c *Case) withGrantType() exchange.Request {
+	if !c.Dummy().Has("grant_type") {
+		c.NotApplicable("the documented request has no grant_type")
+	}
+	return c.Golden()
+}
+
+// memberNames lists the members that are present, sorted.
+func memberNames(s *Sample) []string {
+	var names []string
+	for _, m := range s.Answer.Lenient().Members {
+		if m.Value.Present() {
+			names = append(names, m.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// grantedScope writes the granted scope in one order, so that it can be compared.
+func grantedScope(s *Sample) string {
+	scopes, told := s.Answer.Scopes()
+	if !told {
+		return "no scope member"
+	}
+	slices.Sort(scopes)
+	return "scope " + strings.Join(slices.Compact(scopes), " ")
+}
+
+// otherCase spells a name differently: grant_type as Grant_Type.
+func otherCase(name string) string {
+	title := strings.Map(func() func(rune) rune {
+		first := true
+		return func(r rune) rune {
+			up := first
+			first = r == '_' || r == '-'
+			if up {
+				return []rune(strings.ToUpper(string(r)))[0]
+			}
+			return r
+		}
+	}(), name)
+	if title == name {
+		return strings.ToUpper(name)
+	}
+	return title
+}
+
+// encodeOne percent-encodes one character that needs no encoding: the first underscore, else the
+// last letter.
+func encodeOne(s string) string {
+	i := strings.IndexByte(s, '_')
+	if i < 0 {
+		i = strings.LastIndexFunc(s, func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' })
+	}
+	if i < 0 || i > 1 && s[i-2] == '%' || i > 0 && s[i-1] == '%' {
+		return s
+	}
+	return s[:i] + fmt.Sprintf("%%%02X", s[i]) + s[i+1:]
+}
+
+// definesScope reports whether the standard gives the request of a grant a scope parameter.
+func definesScope(g *contract.Grant) bool {
+	switch exchange.GrantType(g) {
+	case "authorization_code", contract.GrantDeviceCode:
+		return false
+	}
+	return true
+}
+
+func (c *Case) needScopeInRequest() {
+	if g := c.run.golden.grant; !definesScope(g) {
+		c.NotApplicable("a request of the grant %s takes no scope", g.Key)
+	}
+}
+
+// grantable lists the scopes that the golden request may ask for. On refresh these are those of the
+// original grant.
+func (c *Case) grantable() []string {
+	scopes := c.Contract().Scopes
+	list := slices.Concat(scopes.Request, scopes.Grantable)
+	if exchange.GrantType(c.run.golden.grant) == "refresh_token" {
+		list = slices.Clone(scopes.Request)
+		for _, s := range c.goldenAnswers(c.run.golden) {
+			granted, _ := s.Answer.Scopes()
+			list = append(list, granted...)
+		}
+	}
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// knowsScope reports whether the contract or any answer speaks of scope.
+func (c *Case) knowsScope() bool {
+	scopes := c.Contract().Scopes
+	if len(scopes.Request)+len(scopes.Grantable)+len(scopes.Forbidden)+len(scopes.Default) > 0 || scopes.DefaultText != "" {
+		return true
+	}
+	for i := range c.Contract().Grants {
+		g := &c.Contract().Grants[i]
+		if _, ok := c.field(g, "scope"); ok || slices.ContainsFunc(g.Parameters, func(f contract.Field) bool { return f.Role() == "scope" }) ||
+			slices.ContainsFunc(g.Response.Fields, func(f contract.Field) bool { return f.Name == "scope" }) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Tokens(), func(s *Sample) bool { _, told := s.Answer.Scopes(); return told })
+}
+
+// twoScopes returns two scopes that the golden request may ask for together.
+func (c *Case) twoScopes() (a, b string) {
+	c.needScopeInRequest()
+	known := c.grantable()
+	if len(known) < 2 {
+		if exchange.GrantType(c.run.golden.grant) == "refresh_token" {
+			c.NotApplicable("the original grant holds fewer than two scopes")
+		}
+		c.Needs("two grantable scopes")
+	}
+	return known[0], known[1]
+}
+
+// sameGrant holds that two requests for the same scopes come to the same.
+func (c *Case) sameGrant(one, other *Sample, expected string) {
+	c.look(one)
+	if !one.Answer.OK() && !other.Answer.OK() {
+		c.look(other)
+		c.Inconclusive("both requests for two scopes of the contract were refused: %s, %s", one.Came(), other.Came())
+	}
+	c.confirm(one)
+	c.confirm(other)
+	words := func(s *Sample) string {
+		if _, told := s.Answer.Scopes(); s.Answer.OK() && told {
+			return s.Came() + ", " + grantedScope(s)
+		}
+		return s.Came()
+	}
+	failing := other
+	if !one.Answer.OK() {
+		failing, one = one, other
+	}
+	_, told := one.Answer.Scopes()
+	_, toldToo := failing.Answer.Scopes()
+	c.ExpectOf(failing, failing).To(satisfy(expected+": "+words(one), func(s *Sample) (string, bool) {
+		return words(s), s.Answer.OK() == one.Answer.OK() && (!told || !toldToo || grantedScope(s) == grantedScope(one))
+	}))
 }

@@ -1,5 +1,16 @@
 package suites
 
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"grantcheck/report"
+	"grantcheck/suites/exchange"
+)
+
 // robustnessRules is the group robustness of the catalogue.
 var robustnessRules = []Rule{
 	{
@@ -19,7 +30,9 @@ var robustnessRules = []Rule{
 		},
 		Fault:    "500.",
 		Provokes: []string{"missing_parameter", "missing_client_auth"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.ExpectRefused(c.Probe(Step(c.Dummy().NoAuth().DropAll(), "an empty body")))
+		},
 	},
 	{
 		ID:    "robust.json-body",
@@ -39,7 +52,12 @@ var robustnessRules = []Rule{
 		Fault:    "500.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"wrong_content_type"},
-		Check:    nil,
+		Check: func(c *Case) {
+			if c.Dummy().Format() == exchange.JSONType {
+				c.NotApplicable("the page documents JSON requests")
+			}
+			c.survives(Step(c.Golden().AsJSON(), "parameters as a JSON object"), "a JSON body")
+		},
 	},
 	{
 		ID:    "robust.wrong-content-type",
@@ -59,7 +77,11 @@ var robustnessRules = []Rule{
 		Fault:    "500 for a missing Content-Type.",
 		Effects:  []Effect{MintsToken},
 		Provokes: []string{"wrong_content_type"},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, m := range mislabelled {
+				c.survives(Step(m.change(c.Golden()), "body labelled as %s", m.what), "a body labelled as "+m.what)
+			}
+		},
 	},
 	{
 		ID:    "robust.bad-percent-encoding",
@@ -78,7 +100,14 @@ var robustnessRules = []Rule{
 		},
 		Fault:    "500.",
 		Provokes: []string{"unknown_grant"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.formOnly()
+			if c.Dummy().Method() == http.MethodGet {
+				c.NotApplicable("the page documents GET, which carries no body")
+			}
+			c.Expect(c.Probe(Step(c.Golden().AppendBody("&grantcheck=%"), "a body that ends in a bare %%"), Positive())).To(belowFault())
+			c.ExpectRefused(c.Probe(Step(c.withGrantType().SetRaw("grant_type", "%ZZ"), "grant_type %%ZZ")))
+		},
 	},
 	{
 		ID:    "robust.invalid-utf8",
@@ -95,7 +124,28 @@ var robustnessRules = []Rule{
 		Fault:    "500, or an error body with broken UTF-8.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"unknown_client"},
-		Check:    nil,
+		Check: func(c *Case) {
+			const bytes = "\xff\xfe\xfd"
+			req := c.Golden()
+			switch part := "client_id"; {
+			case req.AuthMethod() == "basic":
+				req = req.ClientID(bytes)
+			case !req.Has(part) && !req.Has("username"):
+				c.NotApplicable("the documented request has neither client_id nor username")
+			default:
+				if !req.Has(part) {
+					part = "username"
+				}
+				raw := "%FF%FE%FD"
+				if req.Format() == exchange.JSONType {
+					raw = `"` + bytes + `"`
+				}
+				req = req.SetRaw(part, raw)
+			}
+			s := c.Probe(Step(req, "an identifier of bytes that are not UTF-8"))
+			c.ExpectRefused(s)
+			c.Expect(s).To(jsonIfItSaysSo())
+		},
 	},
 	{
 		ID:    "robust.nul-byte",
@@ -116,7 +166,17 @@ var robustnessRules = []Rule{
 		Fault:    "C-string comparison ignores what follows the NUL and issues a token.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Victim("post")
+			_, secret := req.Credentials()
+			s := c.Probe(Step(req.Secret(secret+"\x00x"), "the secret, a NUL and a character more"))
+			if s.Answer.Fault() {
+				c.look(s)
+				c.Note("a NUL byte is answered with %d; robust.no-fault-on-negatives reports it", s.Status)
+				return
+			}
+			c.ExpectRefused(s)
+		},
 	},
 	{
 		ID:    "robust.oversized-value",
@@ -135,7 +195,13 @@ var robustnessRules = []Rule{
 		},
 		Fault:   "500 and a worker crash.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.handled(Step(c.Golden().Add("grantcheck_"+c.Nonce(), strings.Repeat("x", 256<<10)), "an unknown parameter of 256 KiB"), Positive())
+			if c.run.methodUsable("post") {
+				s := c.handled(Step(c.Victim("post").Secret(strings.Repeat("x", 256<<10)), "a client_secret of 256 KiB"), Provokes("wrong_secret"))
+				c.ExpectRefused(s)
+			}
+		},
 	},
 	{
 		ID:    "robust.many-parameters",
@@ -154,7 +220,9 @@ var robustnessRules = []Rule{
 		},
 		Fault:   "Timeout caused by quadratic parsing.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.handled(Step(c.Golden().AddMany(5000, "p", "1"), "5000 unknown parameters"), Positive())
+		},
 	},
 	{
 		ID:    "robust.oversized-header",
@@ -173,7 +241,18 @@ var robustnessRules = []Rule{
 		},
 		Fault:   "500 or 502.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			req := Step(c.Dummy().BasicText(c.Nonce()+":"+strings.Repeat("x", 48<<10)), "a Basic header of 64 KiB")
+			s := c.Try(req, AsIs())
+			if s.Status >= 500 {
+				s = c.Try(req, AsIs())
+			}
+			if s.Err != nil || s.Answer.Inconclusive() != "" && s.Status != http.StatusBadGateway {
+				c.decided(s, probe{})
+			}
+			c.Expect(s).To(belowFault())
+			c.ExpectRefused(s)
+		},
 	},
 	{
 		ID:    "robust.array-parameter",
@@ -189,7 +268,11 @@ var robustnessRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Framework array coercion: the value is accepted.",
 		Provokes: []string{"missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.withGrantType()
+			p, _ := req.Param("grant_type")
+			c.ExpectRefused(c.Probe(Step(req.Rename("grant_type", p.Name+"[]"), "grant_type[] in place of grant_type"), About("grant_type")))
+		},
 	},
 	{
 		ID:    "robust.duplicate-authorization",
@@ -211,7 +294,16 @@ var robustnessRules = []Rule{
 		Fault:    "The last header wins.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, order := range []string{"wrong one first", "wrong one last"} {
+				req := c.Victim("basic")
+				lines := []string{req.Secret(c.WrongSecret(req)).GetHeader("Authorization"), req.GetHeader("Authorization")}
+				if order == "wrong one last" {
+					slices.Reverse(lines)
+				}
+				c.ExpectRefused(c.Probe(Step(req.Authorization(lines...), "two Authorization fields, the %s", order)))
+			}
+		},
 	},
 	{
 		ID:    "robust.reflected-input",
@@ -227,7 +319,24 @@ var robustnessRules = []Rule{
 		Expect:   "Body still parses as JSON; media type stays JSON; error and error_description keep to their charset.",
 		Fault:    "grant_type is pasted unescaped into the JSON.",
 		Provokes: []string{"unknown_grant"},
-		Check:    nil,
+		Check: func(c *Case) {
+			mark := "<script>" + c.Nonce() + "</script>"
+			s := c.Probe(Step(c.withGrantType().Set("grant_type", "\"\\\r\n"+mark), "grant_type with quotation mark, backslash, line break and a script tag"))
+			if strings.Contains(string(s.Body), mark) {
+				c.Expect(s).To(satisfy("input sent back in JSON only", func(s *Sample) (string, bool) {
+					return "media type " + s.MediaType() + " with the input in it", s.JSON() || s.Answer.Strict().Form
+				}))
+			} else if !s.JSON() && !s.Answer.Strict().Form {
+				c.look(s)
+				c.Inconclusive("an answer of media type %q came, perhaps of a filter in front of the endpoint", s.MediaType())
+			}
+			c.Expect(s).To(jsonIfItSaysSo())
+			for _, part := range []string{exchange.ErrorPart, exchange.ErrorDescription} {
+				c.Expect(s).To(satisfy(part+" without quotation mark, backslash or control character", func(s *Sample) (string, bool) {
+					return part + " with one of them", !strings.ContainsFunc(s.Answer.Text(part), func(r rune) bool { return r == '"' || r == '\\' || r < ' ' })
+				}))
+			}
+		},
 	},
 	{
 		ID:    "robust.header-injection",
@@ -243,7 +352,25 @@ var robustnessRules = []Rule{
 		Expect:   "No response header X-Grantcheck; not 5xx.",
 		Fault:    "client_id is copied raw into the WWW-Authenticate realm.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, part := range []string{"grant_type", "scope", "client_id"} {
+				req := c.Golden()
+				if part != "scope" && !req.Has(part) && (part != "client_id" || req.AuthMethod() != "basic") {
+					continue
+				}
+				value := "x\r\nX-Grantcheck: " + c.Nonce()
+				if part == "client_id" {
+					req = req.ClientID(value)
+				} else {
+					req = req.Set(part, value)
+				}
+				s := c.Probe(Step(req, "%s with a line break and a header field", part))
+				c.Expect(s).To(satisfy("no header field that came from the input", func(s *Sample) (string, bool) {
+					return "the field X-Grantcheck, sent in " + part, len(s.Header.Values("X-Grantcheck")) == 0
+				}))
+				c.Expect(s).To(belowFault())
+			}
+		},
 	},
 	{
 		ID:    "robust.no-fault-on-negatives",
@@ -261,7 +388,21 @@ var robustnessRules = []Rule{
 		},
 		Fault:   "500 for an unknown grant type.",
 		Passive: true,
-		Check:   nil,
+		Check: func(c *Case) {
+			negatives := c.Answers(func(s *Sample) bool {
+				positive := s.Provoked != nil && len(s.Provoked) == 0
+				return s.Endpoint == tokenEndpoint && s.Rule != "" && !s.Golden && !positive && !slices.Contains(c.run.catalogue[s.Rule].Effects, Burst)
+			})
+			c.Each(negatives, "nothing wrong was sent", func(s *Sample) {
+				switch {
+				case !s.Answer.Fault(), s.Status == http.StatusNotImplemented && s.Request.Method() != http.MethodPost:
+				case s.again == nil, s.again.Answer.Fault():
+					c.Expect(s).To(belowFault())
+				default:
+					c.Note("%d once, and %s when asked again", s.Status, s.again.Came())
+				}
+			})
+		},
 	},
 	{
 		ID:    "robust.concurrent-isolation",
@@ -282,7 +423,17 @@ var robustnessRules = []Rule{
 		Fault:   "Response cache keyed without the client.",
 		Effects: []Effect{MintsMany, Burst},
 		Alone:   true,
-		Check:   nil,
+		Check: func(c *Case) {
+			second := c.Fixture("second")
+			if consumes(c.run.golden.grant) {
+				c.NotApplicable("the golden request uses up a code or refresh token each time")
+			}
+			var reqs []exchange.Request
+			for i := range 200 {
+				reqs = append(reqs, Step(c.GoldenAs([]string{"", second.Name}[i%2], ""), "interleaved with another client's"))
+			}
+			c.isolated(c.Parallel(reqs, 8, Positive()))
+		},
 	},
 	{
 		ID:    "robust.keep-alive-after-error",
@@ -298,7 +449,20 @@ var robustnessRules = []Rule{
 		Expect:   "Second answer ok (a new connection after an announced close is fine).",
 		Fault:    "Unread body bytes of the first request are parsed as the next request: 400.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			bad := c.Dummy()
+			if !bad.Has("grant_type") {
+				bad = bad.NoAuth()
+			}
+			got := c.Sequence([]exchange.Request{Step(bad.Set("grant_type", c.Nonce()), "an unknown grant type"), Step(c.Golden(), "the golden request behind it")}, Provokes("unknown_grant"))
+			first, next := got[0], got[1]
+			if first.Err != nil || next.Err != nil || next.Answer.Inconclusive() != "" {
+				c.look(first)
+				c.look(next)
+				c.Inconclusive("no two answers came over one connection: %s, %s", first.Came(), next.Came())
+			}
+			c.ExpectAccepted(next)
+		},
 	},
 	{
 		ID:    "robust.expect-continue",
@@ -317,6 +481,136 @@ var robustnessRules = []Rule{
 		},
 		Fault:   "No interim answer: the client waits.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			req := c.Golden()
+			if req.Method() == http.MethodGet {
+				c.NotApplicable("the page documents GET, which carries no body")
+			}
+			s := c.Probe(Step(req.ExpectContinue(), "Expect: 100-continue, the body held back"), Positive())
+			c.Expect(s).To(satisfy("100 Continue or a final answer within 2 s", func(s *Sample) (string, bool) {
+				return "neither", s.HeldBack < 2*time.Second || len(s.Interim) > 0
+			}))
+			c.ExpectAccepted(s)
+		},
 	},
+}
+
+// mislabelled sends the documented parameters under a media type that is not the documented one.
+var mislabelled = []struct {
+	what   string
+	change func(exchange.Request) exchange.Request
+}{
+	{"text/plain", func(r exchange.Request) exchange.Request { return r.WithContentType("text/plain") }},
+	{"another encoding", func(r exchange.Request) exchange.Request {
+		if r.Format() == exchange.FormType {
+			return r.AsMultipart()
+		}
+		return r.AsForm()
+	}},
+	{"nothing", exchange.Request.NoContentType},
+}
+
+// survives holds that an odd body is no server fault; a token for it is worth a remark.
+func (c *Case) survives(req exchange.Request, what string) {
+	s := c.Probe(req)
+	c.Expect(s).To(belowFault())
+	if s.Answer.OK() {
+		c.Note("%s is taken as well", what)
+	}
+}
+
+// handled holds that a large request is answered in time, and not with a server fault.
+func (c *Case) handled(req exchange.Request, opts ...Option) *Sample {
+	s := c.Try(req, opts...)
+	if limit := c.Target().Timeout(); s.ErrKind == exchange.ErrTimeout || s.Took > limit {
+		if why := c.run.controlOf(c.ctx, controlKey{grant: s.grant, client: s.client}); why != "" {
+			c.look(s)
+			panic(stop{verdict: report.Inconclusive, kind: report.Control, reason: why})
+		}
+		c.Violate(s, fmt.Sprintf("an answer within %s", limit), "none")
+	}
+	c.decided(s, probe{})
+	c.Expect(s).To(belowFault())
+	return s
+}
+
+// jsonIfItSaysSo succeeds unless the media type says JSON and the body is none.
+func jsonIfItSaysSo() answerMatcher {
+	return answerMatcher{
+		expected: "a body that is JSON, as its media type says",
+		came: func(s *Sample) string {
+			d := s.Answer.Strict()
+			if d.NotUTF8 {
+				return "bytes that are not UTF-8"
+			}
+			return exchange.Printable(fmt.Sprint(d.Err), 120)
+		},
+		match: func(s *Sample) bool {
+			d := s.Answer.Strict()
+			return !s.JSON() || len(s.Body) == 0 || d.Err == nil && !d.NotUTF8
+		},
+	}
+}
+
+// JSON reports whether the answer's media type says JSON.
+func (s *Sample) JSON() bool {
+	media := s.MediaType()
+	return media == exchange.JSONType || strings.HasSuffix(media, "+json")
+}
+
+// isolated holds that every token belongs to the client that asked for it.
+func (c *Case) isolated(answers []*Sample) {
+	owner := map[string]string{}
+	ids := map[string]bool{}
+	for _, f := range []string{"", "second"} {
+		ids[c.Target().ClientNamed(f).ID] = true
+	}
+	asked, told := 0, 0
+	belongs := func(s *Sample, id string) {
+		mine := s.Request.Client().ID
+		if !ids[id] {
+			return
+		}
+		told++
+		if id != mine {
+			c.Violate(s, "a token of the client that asked", "a token of the other client")
+		}
+	}
+	for _, s := range answers {
+		if !s.Answer.OK() {
+			continue
+		}
+		asked++
+		token, mine := s.Answer.Text("access_token"), s.Request.Client().ID
+		if other, ok := owner[token]; ok && other != mine {
+			c.Violate(s, "a token of the client that asked", "the token that the other client was given")
+		}
+		owner[token] = mine
+		if _, claims, ok := jwtOf(token); ok {
+			for _, name := range []string{"client_id", "azp", "sub"} {
+				if id := claims.Get(name).Text; ids[id] {
+					belongs(s, id)
+					break
+				}
+			}
+		}
+	}
+	if asked < 20 {
+		panic(stop{verdict: report.Inconclusive, kind: report.FewSamples, reason: fmt.Sprintf("only %d of %d requests were answered with a token", asked, len(answers))})
+	}
+	if told == 0 && c.Target().IntrospectionURL() != "" {
+		for i := 0; i < len(answers); i += max(1, len(answers)/20) {
+			if !answers[i].Answer.OK() {
+				continue
+			}
+			req, err := c.Target().Introspection(answers[i].Answer.Text("access_token"), nil)
+			c.orNeed(err)
+			if got := c.Probe(req, At("introspection"), Positive()); got.Status == http.StatusOK {
+				belongs(answers[i], got.Answer.Lenient().Get("client_id").Text)
+			}
+		}
+	}
+	if told == 0 {
+		c.Inconclusive("%d tokens, none given to both clients; what client a token is for cannot be seen here", asked)
+	}
 }
