@@ -38,7 +38,6 @@ type Config struct {
 	Emulated bool              // the endpoint is the built-in emulator
 	Labels   map[string]string // stand in the header of every report
 	Version  string            // of the program
-	Dropped  []Dropped         // what binding left out for want of a variable
 
 	// Plain runs the rules without Ginkgo, with the same findings: for a test binary that holds
 	// Ginkgo specs of its own, whose tree a second suite would end, and for many runs at a time.
@@ -46,12 +45,6 @@ type Config struct {
 
 	Clock    Clock          // nil: the system's
 	Progress func(Progress) // called from several goroutines, after each rule and wait
-}
-
-// Dropped is a fixture or endpoint of the contract that is not there because its variables are not set.
-type Dropped struct {
-	What      string   // in words: "a second client"
-	Variables []string // names to set
 }
 
 // Progress is where a run stands.
@@ -284,41 +277,6 @@ func (s *session) waivers(checks []report.Check) []report.WaiverState {
 		}
 	}
 	return out
-}
-
-// unlocks tells once, at the end of a run, which fixtures and consents would let more be judged.
-func (s *session) unlocks(checks []report.Check) []report.Unlock {
-	var out []report.Unlock
-	for _, c := range checks {
-		if c.ReasonKind != report.NeedsFixture && c.ReasonKind != report.NeedsConsent {
-			continue
-		}
-		name := c.Needs
-		how := s.how(c)
-		if c.ReasonKind == report.NeedsConsent {
-			name = "--allow " + c.Needs
-		}
-		i := slices.IndexFunc(out, func(u report.Unlock) bool { return u.Kind == c.ReasonKind && u.Name == name })
-		if i < 0 {
-			out = append(out, report.Unlock{Kind: c.ReasonKind, Name: name, How: how})
-			i = len(out) - 1
-		}
-		out[i].Rules = append(out[i].Rules, c.Rule)
-	}
-	slices.SortStableFunc(out, func(a, b report.Unlock) int { return cmp.Compare(len(b.Rules), len(a.Rules)) })
-	return out
-}
-
-func (s *session) how(c report.Check) string {
-	if c.ReasonKind == report.NeedsConsent {
-		return ""
-	}
-	for _, d := range s.cfg.Dropped {
-		if d.What == c.Needs {
-			return "set " + strings.Join(d.Variables, ", ")
-		}
-	}
-	return ""
 }
 
 // exitCode judges the finished run by the configuration.
