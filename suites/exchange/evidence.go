@@ -20,7 +20,7 @@ const shownBody = 16 << 10
 func (e *Exchange) Report() report.Exchange {
 	w := e.Request.redacted()
 	out := report.Exchange{
-		Request: report.Request{Method: w.Method, URL: w.URL, Headers: headers(w.Headers), Body: e.Request.shown(w.Body)},
+		Request: report.Request{Method: w.Method, URL: w.URL, Headers: headers(w.Headers), Body: strings.ToValidUTF8(string(w.Body), "\uFFFD")},
 		TookMS:  float64(e.Took.Microseconds()) / 1000,
 		Curl:    e.Curl(), Error: e.ErrText(), Purpose: e.Request.purpose, At: e.Sent,
 	}
@@ -33,9 +33,6 @@ func (e *Exchange) Report() report.Exchange {
 		resp.Headers = append(resp.Headers, report.Header{Name: h.Name, Value: red.Redact(h.Value)})
 	}
 	body := e.maskShort(red)
-	if len(body) > shownBody {
-		body = body[:shownBody]
-	}
 	if len(body) < int(e.BodyBytes) || e.Truncated {
 		resp.BodyBytes = e.BodyBytes
 	}
@@ -44,9 +41,10 @@ func (e *Exchange) Report() report.Exchange {
 	return out
 }
 
-// maskShort redacts the body; a token too short to be looked for is masked in its member.
+// maskShort redacts the part of the body that is shown; a token too short to be looked for is masked
+// in its member.
 func (e *Exchange) maskShort(red *Redactor) string {
-	body := red.Redact(string(e.Body))
+	body := cut(e.Body, red)
 	for _, s := range e.Answer().carried() {
 		if s.value != "" && len(s.value) < 4 && s.part != "code" {
 			body = strings.ReplaceAll(body, `"`+s.value+`"`, `"<`+s.part+`>"`)
@@ -54,6 +52,19 @@ func (e *Exchange) maskShort(red *Redactor) string {
 	}
 	return body
 }
+
+// cut redacts the start of a body. It looks beyond what it shows, so that no secret is cut in two
+// and missed.
+func cut(body []byte, red *Redactor) string {
+	const beyond = 16 << 10
+	if len(body) <= shownBody+beyond {
+		return first(red.Redact(string(body)), shownBody)
+	}
+	text := red.Redact(string(body[:shownBody+beyond]))
+	return first(text, min(shownBody, max(0, len(text)-beyond)))
+}
+
+func first(s string, n int) string { return s[:min(n, len(s))] }
 
 func headers(lines []HeaderLine) report.Headers {
 	out := report.Headers{}
@@ -85,7 +96,11 @@ func (r Request) redacted() Wire {
 	for i, h := range w.Headers {
 		w.Headers[i].Value = r.maskHeader(h)
 	}
-	w.Body = []byte(red.Redact(string(w.Body)))
+	full := len(w.Body)
+	w.Body = []byte(cut(w.Body, red))
+	if full > shownBody {
+		w.Body = fmt.Appendf(w.Body, "… (%d bytes)", full)
+	}
 	return w
 }
 
@@ -124,7 +139,7 @@ func (r Request) maskHeader(h HeaderLine) string {
 	red := r.redactor()
 	if scheme, text, ok := r.basicText(h); ok {
 		id, secret, colon := strings.Cut(text, ":")
-		if shown, masked := r.maskBasic(secret); colon && masked {
+		if shown, masked, _ := r.maskBasic(secret); colon && masked {
 			return scheme + " base64(" + red.Redact(id) + ":" + shown + ")"
 		}
 	}
@@ -144,24 +159,20 @@ func (r Request) basicText(h HeaderLine) (scheme, text string, ok bool) {
 	return scheme, string(b), err == nil && printable(b) && len(b) > 0
 }
 
-// maskBasic is mask for the secret of Basic credentials, form-encoded or not.
-func (r Request) maskBasic(secret string) (string, bool) {
-	plain := secret
-	if p, err := url.PathUnescape(secret); err == nil {
-		plain = p
+// maskBasic is mask for the secret of Basic credentials; encoded tells that it is form-encoded there.
+func (r Request) maskBasic(secret string) (shown string, masked, encoded bool) {
+	red := r.redactor()
+	if plain, err := url.PathUnescape(secret); err == nil && plain != secret && red != nil {
+		red.mu.RLock()
+		_, asIs := red.known[secret]
+		name, known := red.known[plain]
+		red.mu.RUnlock()
+		if known && !asIs {
+			return name, true, true
+		}
 	}
-	if shown, masked := r.mask(Param{Part: "client_secret", Value: secret}); !masked || shown != "<client_secret>" {
-		return shown, masked
-	}
-	return r.mask(Param{Part: "client_secret", Value: plain})
-}
-
-// shown is a body cut and made text.
-func (r Request) shown(body []byte) string {
-	if len(body) > shownBody {
-		return strings.ToValidUTF8(string(body[:shownBody]), "\uFFFD") + fmt.Sprintf("… (%d bytes)", len(body))
-	}
-	return strings.ToValidUTF8(string(body), "\uFFFD")
+	shown, masked = r.mask(Param{Part: "client_secret", Value: secret})
+	return shown, masked, false
 }
 
 // ---- curl ----
@@ -264,27 +275,15 @@ func (r Request) curlHeaders(w Wire, add func(...string)) {
 // curlBasic has the shell make the Basic credentials.
 func (r Request) curlBasic(scheme, text string) string {
 	id, secret, colon := strings.Cut(text, ":")
-	shown, masked := r.maskBasic(secret)
+	shown, masked, encoded := r.maskBasic(secret)
 	if !colon || !masked {
 		return quote("Authorization: " + scheme + " " + base64.StdEncoding.EncodeToString([]byte(text)))
 	}
 	inner := quote(id + ":" + shown)
-	if name, ok := plainReference(shown); ok && FormEncode(secretText(secret)) != secretText(secret) && strings.Contains(secret, "%") {
-		// the secret has characters that are form-encoded before base64
-		inner = quote(id+":") + `"$(printf %s "` + name + `" | jq -sRr @uri)"`
+	if encoded {
+		inner = quote(id+":") + `"$(printf %s ` + quote(shown) + ` | jq -sRr @uri)"`
 	}
 	return quote("Authorization: "+scheme+" ") + `"$(printf %s ` + inner + ` | base64 -w0)"`
-}
-
-func secretText(s string) string {
-	if p, err := url.PathUnescape(s); err == nil {
-		return p
-	}
-	return s
-}
-
-func plainReference(s string) (string, bool) {
-	return s, strings.HasPrefix(s, "${") && strings.HasSuffix(s, "}") && strings.Count(s, "${") == 1
 }
 
 // curlBody adds the body; it returns a note where the line cannot say all.

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
@@ -32,6 +33,7 @@ type Redactor struct {
 	shown   map[string]bool
 	counts  map[string]int
 	needles map[[4]byte][]needle
+	least   int // bytes of the shortest needle
 }
 
 type needle struct {
@@ -147,16 +149,21 @@ func (r *Redactor) add(value, shown string) {
 			if len(v) < 8 {
 				n.exact = strings.ReplaceAll(v, "+", " ")
 			}
-			key := [4]byte([]byte(n.norm[:4]))
-			r.needles[key] = append(r.needles[key], n)
+			r.seek(n)
 		}
-		t, _ = t.decode()
+		t, _ = t.decode(anyEscape)
 	}
 	// A signed token gives itself away by its signature alone.
 	if seg := strings.Split(value, "."); len(seg) == 3 && len(seg[2]) >= 16 && strings.HasPrefix(value, "ey") {
-		n := needle{norm: normalize(seg[2]), shown: shown}
-		key := [4]byte([]byte(n.norm[:4]))
-		r.needles[key] = append(r.needles[key], n)
+		r.seek(needle{norm: normalize(seg[2]), shown: shown})
+	}
+}
+
+func (r *Redactor) seek(n needle) {
+	key := [4]byte([]byte(n.norm[:4]))
+	r.needles[key] = append(r.needles[key], n)
+	if r.least == 0 || len(n.norm) < r.least {
+		r.least = len(n.norm)
 	}
 }
 
@@ -214,22 +221,53 @@ func (r *Redactor) redact(s string, depth int) string {
 	return b.String()
 }
 
-// find returns where secrets stand in s, layer by layer.
+// find returns where secrets stand in s. What one encoder wrote over another's work is undone
+// kind by kind, three layers deep, as only the right order brings the value back.
 func (r *Redactor) find(s string, depth int) (spans []span) {
-	t := plainText(s)
-	for layer := 0; ; layer++ {
-		spans = append(spans, r.match(t)...)
-		if depth < 2 {
-			spans = append(spans, r.inBase64(t, depth)...)
-			spans = append(spans, r.inHex(t, depth)...)
+	layer := []text{plainText(s)}
+	var seen map[string]bool
+	tried := map[place]bool{}
+	for n := 0; ; n++ {
+		var next []text
+		for _, t := range layer {
+			spans = append(spans, r.match(t)...)
+			if depth < 2 {
+				spans = append(spans, r.inBase64(t, depth, tried)...)
+				spans = append(spans, r.inHex(t, depth, tried)...)
+			}
+			if n == 3 || !bytes.ContainsAny(t.b, anyEscape) {
+				continue
+			}
+			if seen == nil {
+				seen = map[string]bool{s: true}
+			}
+			for _, kinds := range escapeKinds {
+				if len(s) > maxKindwise && kinds != anyEscape {
+					continue
+				}
+				if plain, changed := t.decode(kinds); changed && !seen[string(plain.b)] {
+					seen[string(plain.b)] = true
+					next = append(next, plain)
+				}
+			}
 		}
-		next, changed := t.decode()
-		if !changed || layer == 3 {
+		if layer = next; len(layer) == 0 {
 			return spans
 		}
-		t = next
 	}
 }
+
+// place is a run of characters that was looked into: layers share most of theirs.
+type place struct{ from, length int }
+
+// maxKindwise bounds the texts that are decoded kind by kind; longer ones are decoded of all kinds
+// at once, which misses rare nestings.
+const maxKindwise = 64 << 10
+
+// What starts an escape, by kind, and all of them together.
+const anyEscape = "%\\&"
+
+var escapeKinds = []string{anyEscape, "%", "\\", "&"}
 
 func (r *Redactor) match(t text) (spans []span) {
 	norm := normalize(string(t.b))
@@ -248,8 +286,13 @@ func (r *Redactor) match(t text) (spans []span) {
 }
 
 // inBase64 decodes every run of base64 characters at its four alignments.
-func (r *Redactor) inBase64(t text, depth int) (spans []span) {
-	for _, run := range runs(t.b, 6, isBase64) {
+func (r *Redactor) inBase64(t text, depth int, tried map[place]bool) (spans []span) {
+	for _, run := range runs(t.b, r.least*4/3, isBase64) {
+		at := place{t.from[run[0]], run[1] - run[0]}
+		if tried[at] {
+			continue
+		}
+		tried[at] = true
 		b := t.b[run[0]:run[1]]
 		norm := strings.NewReplacer("-", "+", "_", "/").Replace(string(b))
 		for off := 0; off < 4 && off < len(norm); off++ {
@@ -283,8 +326,13 @@ func (r *Redactor) inBase64(t text, depth int) (spans []span) {
 	return spans
 }
 
-func (r *Redactor) inHex(t text, depth int) (spans []span) {
-	for _, run := range runs(t.b, 8, isHex) {
+func (r *Redactor) inHex(t text, depth int, tried map[place]bool) (spans []span) {
+	for _, run := range runs(t.b, r.least*2, isHex) {
+		at := place{t.from[run[0]], run[0] - run[1]}
+		if tried[at] {
+			continue
+		}
+		tried[at] = true
 		for off := range 2 {
 			b := t.b[run[0]+off : run[1]]
 			plain, err := hex.DecodeString(string(b[:len(b)/2*2]))
@@ -357,13 +405,21 @@ func plainText(s string) text {
 	return t
 }
 
-// decode undoes one layer of percent-encoding, JSON or C escapes, and HTML entities, as far as
-// they are there.
-func (t text) decode() (text, bool) {
+// decode undoes one layer of the escapes that start with one of these characters: percent-encoding,
+// JSON and C escapes, HTML entities.
+func (t text) decode(kinds string) (text, bool) {
 	var out text
 	changed := false
+	if !bytes.ContainsAny(t.b, kinds) {
+		return t, false
+	}
+	out = text{make([]byte, 0, len(t.b)), make([]int, 0, len(t.b)), make([]int, 0, len(t.b))}
 	for i := 0; i < len(t.b); {
-		plain, n := unescape(t.b[i:])
+		var plain []byte
+		n := 0
+		if strings.IndexByte(kinds, t.b[i]) >= 0 {
+			plain, n = unescape(t.b[i:])
+		}
 		if n == 0 {
 			plain, n = t.b[i:i+1], 1
 		} else {
@@ -455,7 +511,7 @@ func (r Request) carried() []learned {
 		if slices.Contains(sensitiveParts, p.Part) || slices.Contains(sensitiveParts, p.Name) {
 			value := p.Value
 			if p.RawValue {
-				t, _ := plainText(value).decode()
+				t, _ := plainText(value).decode("%")
 				value = string(t.b)
 			}
 			out = append(out, learned{cmp.Or(p.Part, p.Name), value})
@@ -473,7 +529,7 @@ func (r Request) carried() []learned {
 		case strings.EqualFold(scheme, "Basic"):
 			if text, ok := decodeBase64(value); ok {
 				if _, secret, ok := strings.Cut(text, ":"); ok {
-					t, _ := plainText(secret).decode()
+					t, _ := plainText(secret).decode("%")
 					out = append(out, learned{"client_secret", string(t.b)})
 				}
 			}
