@@ -238,9 +238,10 @@ func (f *flow) pages(v url.Values, q *authorizationRequest) *answer {
 	return show(page{Title: "Sign in", Login: true}, session)
 }
 
-// serveCodeHook yields a fresh code: the authorization request comes as JSON (challenge,
-// challenge_method, scope, nonce, redirect_uri, client, user, parameters), the answer is
-// {"code": …} or {"error": …}. An empty request takes the primary client and its registered redirect_uri.
+// serveCodeHook yields a fresh code: the authorization request comes as JSON (challenge or
+// code_challenge, scope, nonce, state, redirect_uri, client or client_id, user, parameters), the answer is
+// {"code": …}, or {"redirect": …} with an error in it, or {"error": …} where nobody can be redirected.
+// An empty request takes the primary client and its registered redirect_uri.
 func (f *flow) serveCodeHook() *answer {
 	if r := f.checkMethod(); r != nil {
 		return f.refuse(r)
@@ -302,10 +303,18 @@ func (f *flow) serveCodeHook() *answer {
 	if r == nil {
 		c, r = f.grantCode(q)
 	}
-	if r != nil {
+	a := &answer{Status: http.StatusOK, Body: object{}}
+	switch {
+	case r != nil && (r.Parameter == "client_id" || r.Parameter == "redirect_uri"):
 		return f.refuse(r)
+	case r != nil: // told to the client by a redirect, as the authorization endpoint does
+		if a = f.redirect(q, url.Values{"error": {r.Code}, "error_description": {r.Description}}); !a.has("Location") {
+			return a
+		}
+		a = &answer{Status: http.StatusOK, Body: object{{Name: "redirect", Value: a.value("Location")}}}
+	default:
+		a.Body.set("code", c.value)
 	}
-	a := &answer{Status: http.StatusOK, Body: object{{Name: "code", Value: c.value}}}
 	a.set("Content-Type", "application/json")
 	noStore(a)
 	return a

@@ -21,7 +21,8 @@ type client struct {
 	redirectURIs []string
 	grants       []string // grant_type values; nil: all
 	seesAll      bool     // may introspect tokens of every client
-	mayOmitID    bool     // public use of an id that also has a secret
+	// mayOmitSecret is the public use, with PKCE, of an id that also has a secret.
+	mayOmitSecret bool
 }
 
 const jwtBearerAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -165,7 +166,8 @@ func (f *flow) authenticateNone() *refusal {
 	if r := f.knownClient(f.cred.bodyID); r != nil {
 		return r
 	}
-	allowed := f.b.methodFor(f, f.client, "none") && (f.client.public || f.client.mayOmitID && f.form["code_verifier"]+f.form["refresh_token"] != "")
+	allowed := f.client.public && f.b.methodFor(f, f.client, "none") || f.endpoint == tokenEndpoint && f.grant != nil &&
+		(slices.Contains(f.grant.Auth, "none") || f.client.mayOmitSecret && f.form["code_verifier"]+f.form["refresh_token"] != "")
 	return f.require(atCredential, allowed, missingClientAuth, "client_secret")
 }
 
@@ -184,6 +186,9 @@ func (f *flow) authenticateAssertion() *refusal {
 			return no(what)
 		})
 	}
+	if f.e.store.issuedHook(f.cred.assertion) { // made by another issuer, as the page has it
+		return f.knownClient(f.cred.bodyID)
+	}
 	if r := holds(atAssertionType, f.cred.assertionType == jwtBearerAssertion, "type"); r != nil {
 		return r
 	}
@@ -192,6 +197,7 @@ func (f *flow) authenticateAssertion() *refusal {
 		if err != nil {
 			return no("syntax")
 		}
+		t.client = true
 		f.assertion = t
 		return nil
 	}); r != nil {
@@ -282,8 +288,8 @@ func (f *flow) verifyJWT(t *jws, at jwtPoints, algs, audiences []string, old boo
 // standardAssertionKeys are the registered keys of the client or issuer; kid narrows
 // them where it names one.
 func standardAssertionKeys(f *flow, t *jws) []verifyKey {
-	keys := f.e.issuerKeys(t)
-	if f.form["client_assertion"] != "" && f.client != nil {
+	keys := f.e.issuers.keys
+	if t.client {
 		keys = f.client.keys
 		if f.client.secret != "" && slices.Contains(f.client.algs, t.alg) && strings.HasPrefix(t.alg, "HS") {
 			return []verifyKey{{kty: "oct", secret: []byte(f.client.secret)}}

@@ -100,15 +100,10 @@ func newDialect(c *contract.Contract) *dialect {
 // tokens reads what the page says of the access tokens of a grant.
 func (d *dialect) tokens(g *grant) {
 	seconds := func(f *contract.Field) float64 {
-		switch n := f.Const.(type) {
-		case int:
-			return float64(n)
-		case int64:
-			return float64(n)
-		case uint64:
-			return float64(n)
-		case float64:
-			return n
+		for _, v := range []any{f.Const, f.Example} {
+			if n, err := strconv.ParseFloat(fmt.Sprint(v), 64); err == nil {
+				return n
+			}
 		}
 		switch {
 		case f.Typical != nil:

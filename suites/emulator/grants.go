@@ -67,7 +67,11 @@ func (f *flow) dispatch() *refusal {
 					return r
 				}
 			}
-			if s, ok := p.Value.(string); ok && sent && strings.HasPrefix(s, "hook.") {
+			if s, ok := p.Value.(string); ok && sent && s == "access_token" {
+				if r := f.require(atConstant, f.b.findAccess(f, v) != nil, invalidParameter, part); r != nil {
+					return r
+				}
+			} else if ok && sent && strings.HasPrefix(s, "hook.") {
 				if r := f.require(atConstant, f.e.store.issuedHook(v), invalidParameter, part); r != nil {
 					return r
 				}
@@ -274,7 +278,8 @@ func (f *flow) codeGrant() *refusal {
 	}
 	sent := f.form["redirect_uri"]
 	if f.e.edition != "oauth21" || sent != "" {
-		if r := f.require(atRedirectURI, c.redirectURI == "" || sent != "", redirectMismatch, "redirect_uri"); r != nil {
+		demanded := c.redirectURI != "" && f.grant.takes("redirect_uri")
+		if r := f.require(atRedirectURI, !demanded || sent != "", redirectMismatch, "redirect_uri"); r != nil {
 			return r
 		}
 		want := c.redirectURI
@@ -303,6 +308,12 @@ func (f *flow) codeGrant() *refusal {
 	f.authorization, f.scope = c.auth, c.auth.scope
 	f.asked = scopeAsk{Present: len(c.asked) > 0, Names: c.asked}
 	return nil
+}
+
+// takes says whether the request of the grant has the parameter, by the page or, where it
+// lists none, by the standard.
+func (g *grant) takes(part string) bool {
+	return !g.ParametersGiven || slices.ContainsFunc(g.Parameters, func(p contract.Field) bool { return p.Role() == part })
 }
 
 // pkce checks the code verifier, RFC 7636 section 4.6 and RFC 9700 section 2.1.1.

@@ -107,7 +107,7 @@ func TestPKCE(t *testing.T) {
 	e.exchangeCode(t, with("challenge", verifierA, "challenge_method", "plain"), "code_verifier", verifierA).is(t, "plain", 200, "")
 
 	bcp := start(t, "standard", Options{Edition: "bcp"})
-	if got := bcp.ask(t, request{url: bcp.base + codeHookPath, raw: `{"client":"public"}`}); got.status != 400 {
+	if got := bcp.ask(t, request{url: bcp.base + codeHookPath, raw: `{"client":"public"}`}); !strings.Contains(got.text("redirect"), "error=invalid_request") {
 		t.Errorf("public client without challenge: %d %s", got.status, got.body)
 	}
 	unsupported := start(t, "", Options{Contract: edited(t, func(c *contract.Contract) {

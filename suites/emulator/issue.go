@@ -56,7 +56,13 @@ func (f *flow) issueTokens() *refusal {
 
 // tokenType is Bearer, spelt as the page has it.
 func (f *flow) tokenType() string {
-	for _, fl := range f.grant.fields {
+	fields := f.grant.fields
+	for _, g := range f.e.dialect.grants { // where this grant lists nothing, another may
+		if len(fields) == 0 {
+			fields = g.fields
+		}
+	}
+	for _, fl := range fields {
 		if fl.part != "token_type" {
 			continue
 		}

@@ -27,6 +27,7 @@ type jws struct {
 	claims    map[string]any
 	signed    string // header and payload segments with the dot
 	signature []byte
+	client    bool // it authenticates the client; else it is a grant
 }
 
 var errJWS = errors.New("not a signed JWT")

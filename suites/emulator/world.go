@@ -698,7 +698,7 @@ func (e *Emulator) makeClients() error {
 					first.methods = append(first.methods, m)
 				}
 			}
-			first.mayOmitID = first.mayOmitID || slices.Contains(cl.methods, "none")
+			first.mayOmitSecret = first.mayOmitSecret || slices.Contains(cl.methods, "none")
 			first.keys, first.algs = append(first.keys, cl.keys...), append(first.algs, cl.algs...)
 			if first.secret == "" {
 				first.secret = cl.secret
@@ -791,9 +791,6 @@ func (e *Emulator) makeIssuers() error {
 	}
 	return nil
 }
-
-// issuerKeys are the keys of the trusted issuers.
-func (e *Emulator) issuerKeys(*jws) []verifyKey { return e.issuers.keys }
 
 // audiences are the names that this server answers to in an assertion.
 func (e *Emulator) audiences() []string { return []string{e.issuer, e.URL()} }
