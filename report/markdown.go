@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -101,19 +102,17 @@ func mdOf(contract string) string {
 }
 
 func (m *mdWriter) failures(r *Run) {
-	for _, v := range []Verdict{Fail, Error} {
-		list := r.found(v)
-		if len(list) == 0 {
-			continue
+	list := r.found(Fail)
+	if len(list) == 0 {
+		return
+	}
+	m.f("#### Failures (%d)\n\n", len(list))
+	for i, c := range list {
+		if m.Len() > mdRoom*2/3 {
+			m.f("… and %d more; the HTML and JSON reports have them all.\n\n", len(list)-i)
+			return
 		}
-		m.f("#### %s (%d)\n\n", map[Verdict]string{Fail: "Failures", Error: "Errors of our own"}[v], len(list))
-		for i, c := range list {
-			if m.Len() > mdRoom*2/3 {
-				m.f("… and %d more; the HTML and JSON reports have them all.\n\n", len(list)-i)
-				break
-			}
-			m.finding(r, c)
-		}
+		m.finding(r, c)
 	}
 }
 
@@ -175,20 +174,17 @@ func (m *mdWriter) finding(r *Run, c Check) {
 
 func (m *mdWriter) lesser(r *Run) {
 	n := 0
-	for _, v := range []Verdict{Warn, Waived, Note} {
+	for _, v := range []Verdict{Error, Warn, Waived, Note} {
 		n += len(r.found(v))
 	}
 	if n == 0 {
 		return
 	}
-	m.fold(fmt.Sprintf("Warnings, waived, remarks (%d)", n), func() {
+	m.fold(fmt.Sprintf("Errors of ours, warnings, waived, remarks (%d)", n), func() {
 		m.f("| | rule | expected | came | clause |\n|---|---|---|---|---|\n")
-		for _, v := range []Verdict{Warn, Waived, Note} {
+		for _, v := range []Verdict{Error, Warn, Waived, Note} {
 			for _, c := range r.found(v) {
-				came := mdCode(c.Actual)
-				if c.Actual == "" {
-					came = mdCode(c.Message)
-				}
+				came := mdCode(cmp.Or(c.Actual, c.Message, string(c.Verdict)))
 				if c.Waiver != nil {
 					came += "<br>waived: " + mdText(waiverLine(*c.Waiver))
 				} else if c.Reason != "" {

@@ -185,7 +185,12 @@ func (p *page) plan(r *Run) {
 func (p *page) findings(r *Run) {
 	for _, v := range []Verdict{Fail, Error, Warn, Waived} {
 		for _, c := range r.found(v) {
-			p.finding(r, c)
+			if v != Error {
+				p.finding(r, c)
+			}
+		}
+		if v == Error {
+			p.ownErrors(r)
 		}
 	}
 	var notes []string
@@ -215,6 +220,29 @@ func (f LoadFinding) check() Check {
 	return c
 }
 
+// ownErrors tells the rules that could not be judged because of us, the same error once.
+func (p *page) ownErrors(r *Run) {
+	var reasons []string
+	rules := map[string][]string{}
+	for _, c := range r.found(Error) {
+		reason := clean(c.Reason)
+		if rules[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		rules[reason] = append(rules[reason], r.qualified(clean(c.Contract), clean(c.Rule)))
+	}
+	for _, reason := range reasons {
+		p.gap()
+		list := fewer(rules[reason], 8)
+		if p.Verbose {
+			list = strings.Join(rules[reason], ", ")
+		}
+		p.line(p.verdict(Error, "ERROR   ") + p.paint(bold, "our own, not the endpoint's: "+plural(len(rules[reason]), "rule")+" not judged"))
+		p.field(8, 13, "error", reason)
+		p.field(8, 13, "rules", list)
+	}
+}
+
 func remark(c Check) string {
 	if c.Message != "" {
 		return clean(c.Message)
@@ -235,11 +263,6 @@ func (p *page) finding(r *Run, c Check) {
 	p.line(p.verdict(c.Verdict, word) + p.paint(bold, name))
 	p.text(8, clean(c.Title))
 	const column = 13
-	if c.Verdict == Error {
-		p.field(8, column, "error", clean(c.Reason))
-		p.exchanges(r, c)
-		return
-	}
 	if c.Verdict == Fail {
 		p.field(8, column, "requirement", clean(c.Requirement))
 	}
