@@ -109,7 +109,7 @@ func (w *walker) caught(u *url.URL) bool {
 }
 
 func (w *walker) stuck(problem string) error {
-	e := &LoginError{Step: w.pages, Status: w.status, Title: Printable(w.t.Redactor.Redact(w.title), 80), Problem: problem}
+	e := &LoginError{Step: max(1, w.pages), Status: w.status, Title: Printable(w.t.Redactor.Redact(w.title), 80), Problem: problem}
 	if w.here != nil {
 		shown := *w.here
 		shown.RawQuery, shown.Fragment, shown.User = "", "", nil
