@@ -81,7 +81,7 @@ func (e *engine) controlOf(ctx context.Context, k controlKey) (why string) {
 		if !ok {
 			return ""
 		}
-		req := e.supply.request(ctx, nil, p, exchange.Inputs{Client: e.target.ClientNamed(k.client)})
+		req := e.supply.request(ctx, nil, p, exchange.Inputs{Client: e.target.ClientNamed(p.client)})
 		s := e.send(ctx, nil, req.Purpose("control"), probe{golden: true})
 		if s.Answer.OK() {
 			return ""

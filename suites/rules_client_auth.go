@@ -78,13 +78,13 @@ var clientAuthRules = []Rule{
 		Check: func(c *Case) {
 			p, f := c.specialClient()
 			ask := func(req exchange.Request, what string) *Sample { return c.Probe(Step(req, "%s", what), Positive()) }
-			req := func() exchange.Request { return c.goldenWith(p, "", exchange.Inputs{Client: f}).Auth("basic") }
+			req := func() exchange.Request { return c.goldenWith(p, f.Name, exchange.Inputs{}).Auth("basic") }
 			if f.URLEncoded == "never" {
 				c.PageSays("the page documents id and secret without form encoding in Basic")
 			}
 			s := ask(req().BasicEncoded(true), "id and secret form-encoded")
 			if !s.Answer.OK() && !ask(req().BasicEncoded(false), "id and secret as they are").Answer.OK() &&
-				!(slices.Contains(c.Target().AuthMethods(p.grant, f), "post") && ask(c.goldenWith(p, "", exchange.Inputs{Client: f}).Auth("post"), "id and secret in the body").Answer.OK()) {
+				!(slices.Contains(c.Target().AuthMethods(p.grant, f), "post") && ask(c.goldenWith(p, f.Name, exchange.Inputs{}).Auth("post"), "id and secret in the body").Answer.OK()) {
 				c.look(s)
 				c.Inconclusive("neither form-encoded nor plain are the credentials of the client %s taken", f.Name)
 			}

@@ -553,7 +553,7 @@ var requestRules = []Rule{
 		Fault:    "Compares the scope string verbatim and refuses the reversed order.",
 		Effects:  []Effect{MintsToken},
 		Check: func(c *Case) {
-			a, b := c.twoScopes()
+			a, b := c.scopePair()
 			one := c.Probe(Step(c.GoldenScoped(a, b), "two scopes"), Positive())
 			other := c.Probe(Step(c.GoldenScoped(b, a), "the same two in the other order"), Positive())
 			c.sameGrant(one, other, "the same outcome for both orders")
@@ -576,7 +576,7 @@ var requestRules = []Rule{
 		Effects:  []Effect{MintsToken},
 		Check: func(c *Case) {
 			c.formOnly()
-			a, b := c.twoScopes()
+			a, b := c.scopePair()
 			if f, ok := c.documentedParam(c.Dummy(), "scope"); ok && f.List != "" && f.List != "space" {
 				c.NotApplicable("the page documents a %s-separated scope", f.List)
 			}
@@ -816,10 +816,10 @@ func (c *Case) knowsScope() bool {
 	return slices.ContainsFunc(c.Tokens(), func(s *Sample) bool { _, told := s.Answer.Scopes(); return told })
 }
 
-// twoScopes returns two scopes that the golden request may ask for together.
-func (c *Case) twoScopes() (a, b string) {
+// scopePair returns two scopes that the golden request may ask for together.
+func (c *Case) scopePair() (a, b string) {
 	c.needScopeInRequest()
-	known := c.grantable()
+	known := slices.DeleteFunc(c.grantable(), func(s string) bool { return s == "openid" || s == "offline_access" }) // these change the flow
 	if len(known) < 2 {
 		if exchange.GrantType(c.run.golden.grant) == "refresh_token" {
 			c.NotApplicable("the original grant holds fewer than two scopes")

@@ -611,6 +611,6 @@ func (c *Case) isolated(answers []*Sample) {
 		}
 	}
 	if told == 0 {
-		c.Inconclusive("%d tokens, none given to both clients; what client a token is for cannot be seen here", asked)
+		c.NotApplicable("%d tokens, none given to both clients; what client a token is for cannot be seen here", asked)
 	}
 }
