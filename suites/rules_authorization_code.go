@@ -1,5 +1,16 @@
 package suites
 
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // authorizationCodeRules is the group authorization-code of the catalogue.
 var authorizationCodeRules = []Rule{
 	{
@@ -20,7 +31,9 @@ var authorizationCodeRules = []Rule{
 		},
 		Fault:   "Answers every exchange with invalid_grant.",
 		Effects: []Effect{ConsumesCode, MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.happyPath("authorization_code")
+		},
 	},
 	{
 		ID:    "code.unknown-code-refused",
@@ -37,7 +50,9 @@ var authorizationCodeRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "A code the server never issued is exchanged for a token of a default user.",
 		Provokes: []string{"bad_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.ExpectRefused(c.Probe(Step(c.redeemUnknown(), "a code the server never issued")))
+		},
 	},
 	{
 		ID:    "code.unknown-code-error",
@@ -57,7 +72,13 @@ var authorizationCodeRules = []Rule{
 		},
 		Fault:    "Answers 400 invalid_client for a code it never issued.",
 		Provokes: []string{"bad_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(c.AnswersOf("code.unknown-code-refused"), "no refusal of an unknown code was seen", func(s *Sample) {
+				if !c.Tolerated(s, "invalid_request", "a made-up code is refused with invalid_request, as one that is impossible by its form") {
+					c.ExpectCode(s, "invalid_grant")
+				}
+			})
+		},
 	},
 	{
 		ID:    "code.missing-code",
@@ -78,7 +99,13 @@ var authorizationCodeRules = []Rule{
 		},
 		Fault:    "Missing code falls back to the last code issued to the client.",
 		Provokes: []string{"missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			s := c.Probe(Step(c.redeemUnknown().Drop("code"), "no code"), About("code"))
+			c.ExpectRefused(s)
+			if !c.Tolerated(s, "invalid_grant", "a missing code is refused with invalid_grant; the clause's word is invalid_request") {
+				c.ExpectCode(s, "invalid_request")
+			}
+		},
 	},
 	{
 		ID:    "code.reuse-denied",
@@ -99,7 +126,11 @@ var authorizationCodeRules = []Rule{
 		Fault:    "The code stays valid until it expires.",
 		Effects:  []Effect{ConsumesCode, MayRevoke},
 		Provokes: []string{"used_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			granted := c.Code("", nil)
+			c.token(c.Accepted(c.Redeem(granted, "")))
+			c.ExpectRefused(c.Probe(Step(c.Redeem(granted, ""), "the same code again")))
+		},
 	},
 	{
 		ID:    "code.reuse-error",
@@ -117,7 +148,11 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Answers a reused code with 400 unauthorized_client.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"used_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(c.AnswersOf("code.reuse-denied"), "no refusal of a used code was seen", func(s *Sample) {
+				c.ExpectCode(s, "invalid_grant")
+			})
+		},
 	},
 	{
 		ID:    "code.reuse-denied-later",
@@ -138,7 +173,12 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Spent codes are remembered for ten seconds only, though codes live for minutes.",
 		Effects:  []Effect{ConsumesCode, MayRevoke, Slow},
 		Provokes: []string{"used_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			granted := c.Code("", nil)
+			c.token(c.Accepted(c.Redeem(granted, "")))
+			c.Wait(30*time.Second, "a spent code to be forgotten")
+			c.ExpectRefused(c.Probe(Step(c.Redeem(granted, ""), "the same code again after 30 s")))
+		},
 	},
 	{
 		ID:    "code.reuse-revokes",
@@ -158,7 +198,29 @@ var authorizationCodeRules = []Rule{
 		},
 		Fault:   "First token stays active after a valid replay of its code.",
 		Effects: []Effect{ConsumesCode, MayRevoke},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.observable()
+			granted := c.Code("", nil)
+			first := c.token(c.Accepted(c.Redeem(granted, "")))
+			token := first.Answer.Text("access_token")
+			c.mustLive(token)
+			c.ExpectRefused(c.Probe(Step(c.Redeem(granted, ""), "the same code again")))
+			dead, last := c.dies(token)
+			switch {
+			case dead:
+			case c.selfContained(token):
+				c.look(last)
+				c.Note("the first access token lives on after its code was replayed; it is self-contained, and the clause says where possible")
+			default:
+				c.Violate(last, "the access token of a replayed code to be revoked", "it is still accepted")
+			}
+			if refresh := first.Answer.Text("refresh_token"); refresh != "" && c.Documents("refresh_token") {
+				s := c.Eventually(spread, func() *Sample {
+					return c.Probe(Step(c.Refresh(refresh, ""), "the refresh token of the replayed code"), Provokes("bad_refresh_token"))
+				}, func(s *Sample) bool { return !s.Answer.OK() })
+				c.Expect(s).To(BeRefused())
+			}
+		},
 	},
 	{
 		ID:    "code.invalid-replay-keeps-tokens",
@@ -175,7 +237,26 @@ var authorizationCodeRules = []Rule{
 		Expect:   "First token is still active.",
 		Fault:    "Any replay, authenticated or not, revokes the tokens.",
 		Effects:  []Effect{ConsumesCode, BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.observable()
+			granted := c.Code("", nil)
+			first := c.token(c.Accepted(c.Redeem(granted, "")))
+			token := first.Answer.Text("access_token")
+			c.mustLive(token)
+			replay := c.Redeem(granted, "")
+			switch {
+			case granted.Authorization.Verifier != "":
+				replay = Step(replay.Set("code_verifier", c.Target().Verifier(43)), "the same code with a wrong verifier")
+			case replay.AuthMethod() == "basic" || replay.AuthMethod() == "post":
+				replay = Step(replay.Secret(c.WrongSecret(replay)), "the same code with a wrong secret")
+			default:
+				c.NotApplicable("neither PKCE nor a client secret is used that could be wrong")
+			}
+			c.ExpectRefused(c.Probe(replay))
+			if ok, s := c.alive(token); !ok {
+				c.Violate(s, "the first access token still active after an invalid replay", "it is revoked")
+			}
+		},
 	},
 	{
 		ID:    "code.concurrent-single-use",
@@ -198,7 +279,16 @@ var authorizationCodeRules = []Rule{
 		Effects:  []Effect{ConsumesCode, Burst, MayRevoke},
 		Provokes: []string{"used_code"},
 		Alone:    true,
-		Check:    nil,
+		Check: func(c *Case) {
+			for range 3 {
+				granted := c.Code("", nil)
+				reqs := make([]exchange.Request, 8)
+				for i := range reqs {
+					reqs[i] = Step(c.Redeem(granted, ""), "one of 8 at the same instant")
+				}
+				c.oneWins(c.Together(reqs, AsIs()))
+			}
+		},
 	},
 	{
 		ID:    "code.concurrent-across-addresses",
@@ -219,7 +309,30 @@ var authorizationCodeRules = []Rule{
 		Fault:   "Two nodes keep spent codes each for itself.",
 		Effects: []Effect{ConsumesCode, Burst, MayRevoke},
 		Alone:   true,
-		Check:   nil,
+		Check: func(c *Case) {
+			addresses, err := c.run.client.Addresses(c.ctx)
+			if err != nil || len(addresses) < 2 {
+				c.NotApplicable("the host resolves to one address")
+			}
+			var reachable []string
+			for _, a := range addresses {
+				if s := c.Try(Step(c.redeemUnknown().To(a), "an unknown code at %s", a), AsIs()); s.Err == nil {
+					reachable = append(reachable, a)
+				}
+			}
+			if len(reachable) < 2 {
+				c.NotApplicable("fewer than two of its %d addresses answer from here", len(addresses))
+			}
+			for range 3 {
+				granted := c.Code("", nil)
+				var reqs []exchange.Request
+				for i := range max(4, len(reachable)) {
+					a := reachable[i%len(reachable)]
+					reqs = append(reqs, Step(c.Redeem(granted, "").To(a), "the same instant at %s", a))
+				}
+				c.oneWins(c.Together(reqs, AsIs()))
+			}
+		},
 	},
 	{
 		ID:    "code.bound-to-client",
@@ -240,7 +353,18 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Code lookup ignores the client; B gets the token.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			other := c.authenticates("second")
+			granted := c.Code("", nil)
+			p := c.run.pairFor("authorization_code", other.Name)
+			in := granted.Inputs()
+			in.Client = other
+			s := c.Probe(Step(c.Build(p.grant, p.auth, in), "another client's code"))
+			c.ExpectRefused(s)
+			if code := s.Code(); code == "invalid_client" || code == "unauthorized_client" {
+				c.Note("another client's code is refused with %s; the clause's word is invalid_grant", code)
+			}
+		},
 	},
 	{
 		ID:    "code.redirect-uri-required",
@@ -261,7 +385,23 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Missing redirect_uri is not checked.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"missing_parameter", "redirect_mismatch"},
-		Check:    nil,
+		Check: func(c *Case) {
+			granted, openid := c.codeWithoutOpenID()
+			if granted.Authorization.RedirectURI == "" {
+				c.NotApplicable("no redirect_uri is sent in the authorization request")
+			}
+			req := c.Redeem(granted, "")
+			if f, ok := c.documentedParam(req, "redirect_uri"); ok && f.Required.Mode == "false" {
+				c.PageSays("the page documents redirect_uri as optional")
+			}
+			s := c.Probe(Step(req.Drop("redirect_uri"), "no redirect_uri"), About("redirect_uri"))
+			if s.Answer.OK() && openid {
+				c.look(s)
+				c.Note("redirect_uri may be left out here, as OpenID Connect Core §3.1.3.2 allows where one is registered")
+				return
+			}
+			c.ExpectRefused(s)
+		},
 	},
 	{
 		ID:    "code.redirect-uri-identical",
@@ -282,7 +422,19 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Prefix comparison accepts an appended path or query.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"redirect_mismatch"},
-		Check:    nil,
+		Check: func(c *Case) {
+			first := c.Code("", nil)
+			if first.Authorization.RedirectURI == "" {
+				c.NotApplicable("no redirect_uri is sent in the authorization request")
+			}
+			for i, change := range alteredRedirects(first.Authorization.RedirectURI) {
+				granted := first
+				if i > 0 {
+					granted = c.Code("", nil)
+				}
+				c.ExpectRefused(c.Probe(Step(c.Redeem(granted, "").Set("redirect_uri", change.uri), "redirect_uri with %s", change.what)))
+			}
+		},
 	},
 	{
 		ID:    "code.client-auth-required",
@@ -303,7 +455,17 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Presence of a PKCE verifier waives client authentication.",
 		Effects:  []Effect{ConsumesCode, BadClientCredentials},
 		Provokes: []string{"missing_client_auth", "wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.Redeem(c.Code("", nil), "")
+			if req.Client().Public() || req.AuthMethod() == "none" {
+				c.NotApplicable("the client of the code grant is public")
+			}
+			c.ExpectRefused(c.Probe(Step(req.NoSecret(), "client_id and no credential"), Provokes("missing_client_auth", "missing_parameter")))
+			req = c.Redeem(c.Code("", nil), "")
+			if _, secret := req.Credentials(); secret != "" {
+				c.ExpectRefused(c.Probe(Step(req.Secret(c.WrongSecret(req)), "a wrong client secret"), Provokes("wrong_secret")))
+			}
+		},
 	},
 	{
 		ID:    "code.public-client-id-required",
@@ -324,7 +486,11 @@ var authorizationCodeRules = []Rule{
 		Fault:    "The client is inferred from the code.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"missing_client_auth", "missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Fixture("public")
+			c.token(c.Accepted(c.Redeem(c.Code("public", nil), "public")))
+			c.ExpectRefused(c.Probe(Step(c.Redeem(c.Code("public", nil), "public").Drop("client_id"), "no client_id"), About("client_id")))
+		},
 	},
 	{
 		ID:    "code.expires",
@@ -345,7 +511,17 @@ var authorizationCodeRules = []Rule{
 		Fault:    "Codes never expire.",
 		Effects:  []Effect{ConsumesCode, Slow},
 		Provokes: []string{"bad_code"},
-		Check:    nil,
+		Check: func(c *Case) {
+			life := 10 * time.Minute
+			if d, ok := lifetimeOf(c.Contract().Token.CodeLifetime); ok && d > life {
+				life = d
+				c.Note("the page documents a code lifetime of %s; ten minutes is the most that is recommended", d)
+			}
+			granted := c.Code("", nil)
+			c.Wait(life+30*time.Second, "a code to expire")
+			s := c.Probe(Step(c.Redeem(granted, ""), "a code %s old", life+30*time.Second))
+			c.ExpectRefused(s, "invalid_grant")
+		},
 	},
 	{
 		ID:    "code.strength",
@@ -366,7 +542,13 @@ var authorizationCodeRules = []Rule{
 		},
 		Fault:   "Codes are six decimal digits.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Check: func(c *Case) {
+			var codes []string
+			for range 10 {
+				codes = append(codes, c.Code("", nil).Code)
+			}
+			c.strong("code", codes)
+		},
 	},
 	{
 		ID:    "code.scope-not-widened",
@@ -387,6 +569,154 @@ var authorizationCodeRules = []Rule{
 		Fault:    "The exchange grants whatever scope it is asked for.",
 		Effects:  []Effect{ConsumesCode, MintsToken},
 		Provokes: []string{"bad_scope"},
-		Check:    nil,
+		Check: func(c *Case) {
+			a, b, ok := c.twoPlainScopes()
+			if !ok {
+				c.NotApplicable("the contract names no two scopes of which one could be authorized alone")
+			}
+			only := func(z *exchange.Authorization) { z.Scope = []string{a} }
+			plain := c.token(c.Accepted(c.Redeem(c.Code("", only), "")))
+			if scope, known := c.granted(plain); known && slices.Contains(scope, b) {
+				c.NotApplicable("the server grants %s whether it is asked for or not", b)
+			}
+			s := c.Probe(Step(c.Redeem(c.Code("", only), "").Set("scope", a+" "+b), "a wider scope than was authorized"), Provokes("bad_scope"))
+			if !s.Answer.OK() {
+				c.Expect(s).To(BeRefused())
+				c.rely(s)
+				if code := s.Code(); code != "" && code != "invalid_scope" && code != "invalid_request" {
+					c.Note("a scope beyond the authorized one is refused with %s", code)
+				}
+				return
+			}
+			scope, known := c.granted(s)
+			if !known {
+				c.look(s)
+				c.Inconclusive("a token was issued, and nothing tells its scope")
+			}
+			if slices.Contains(scope, b) {
+				c.Violate(s, "a granted scope without "+b, "scope "+strings.Join(scope, " "))
+			}
+		},
 	},
+}
+
+// redeemUnknown is the exchange of a code that the server never issued.
+func (c *Case) redeemUnknown() exchange.Request {
+	p := c.run.pairFor("authorization_code", "")
+	if p.grant == nil {
+		c.NotApplicable("the contract documents no authorization_code grant")
+	}
+	in := exchange.Inputs{Code: c.Target().Random(43)}
+	if a, err := c.Target().Authorization(p.grant, nil); err == nil && a.Verifier != "" {
+		in.CodeVerifier = a.Verifier
+	}
+	return c.Build(p.grant, p.auth, in)
+}
+
+// oneWins holds the answers of a race for one code: at most one token, or the same one again.
+func (c *Case) oneWins(answers []*Sample) {
+	var tokens []string
+	decided := 0
+	for _, s := range answers {
+		c.look(s)
+		if s.Answer.OK() {
+			tokens = append(tokens, s.Answer.Text("access_token"))
+		}
+		if s.Answer.OK() || s.Answer.Refused() {
+			decided++
+		}
+		c.rely(s)
+	}
+	slices.Sort(tokens)
+	switch different := len(slices.Compact(slices.Clone(tokens))); {
+	case different > 1:
+		c.Violate(answers[0], "at most one token for one code", fmt.Sprintf("%d different tokens", different))
+	case len(tokens) > 1:
+		c.Note("%d of the parallel requests were given the same token: an idempotent answer", len(tokens))
+	case decided < 2:
+		c.Inconclusive("fewer than two of the parallel requests were really answered")
+	}
+}
+
+// codeWithoutOpenID obtains a code of a flow that is plain OAuth, where the server runs one:
+// OpenID Connect has liberties of its own.
+func (c *Case) codeWithoutOpenID() (granted exchange.Granted, openid bool) {
+	granted, err := c.CodeRefused("", func(a *exchange.Authorization) {
+		openid = slices.Contains(a.Scope, "openid")
+		a.Scope = slices.DeleteFunc(slices.Clone(a.Scope), func(s string) bool { return s == "openid" || s == "offline_access" })
+		a.Nonce = ""
+	})
+	if err != nil && openid {
+		return c.Code("", nil), true
+	}
+	c.orNeed(err)
+	return granted, false
+}
+
+type alteredRedirect struct{ what, uri string }
+
+// alteredRedirects are addresses that a prefix or loose comparison would take for the registered one.
+func alteredRedirects(uri string) []alteredRedirect {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return nil
+	}
+	with := func(change func(*url.URL)) string { v := *u; change(&v); return v.String() }
+	out := []alteredRedirect{
+		{"another host", with(func(v *url.URL) { v.Host = "grantcheck.example" })},
+		{"an added trailing slash", with(func(v *url.URL) { v.Path += "/" })},
+		{"an added query parameter", with(func(v *url.URL) { v.RawQuery = strings.TrimPrefix(v.RawQuery+"&grantcheck=1", "&") })},
+	}
+	if swapped := exchange.SwapCase(u.Path); swapped != u.Path {
+		out = append(out, alteredRedirect{"another letter case in the path", with(func(v *url.URL) { v.Path = swapped })})
+	}
+	return out
+}
+
+// lifetimeOf reads a documented lifetime.
+func lifetimeOf(f *contract.Field) (time.Duration, bool) {
+	if f == nil {
+		return 0, false
+	}
+	for _, v := range []*float64{f.Max, f.Typical, f.Min} {
+		if v != nil {
+			return time.Duration(*v * float64(time.Second)), true
+		}
+	}
+	var seconds float64
+	if _, err := fmt.Sscan(fmt.Sprint(f.Const), &seconds); f.Const != nil && err == nil {
+		return time.Duration(seconds * float64(time.Second)), true
+	}
+	return 0, false
+}
+
+// strong holds an estimate of the varying part of a sample of values; it can refute, never prove.
+func (c *Case) strong(what string, values []string) {
+	bar := 96.0
+	if c.Strict() {
+		bar = 128
+	}
+	bits, sequence := strength(values)
+	expected := fmt.Sprintf("at least %.0f bits that vary from one %s to the next", bar, what)
+	if sequence != "" {
+		c.Violate(nil, expected, sequence)
+	}
+	if bits < bar {
+		c.Violate(nil, expected, fmt.Sprintf("an estimate of %.0f bits over %d values", bits, len(values)))
+	}
+}
+
+// twoPlainScopes returns two scopes that the client may ask for, neither of them one that changes the
+// kind of flow.
+func (c *Case) twoPlainScopes() (a, b string, ok bool) {
+	var names []string
+	for _, s := range slices.Concat(c.Contract().Scopes.Grantable, c.Contract().Scopes.Request) {
+		if s != "openid" && s != "offline_access" && !slices.Contains(names, s) {
+			names = append(names, s)
+		}
+	}
+	if len(names) < 2 {
+		return "", "", false
+	}
+	return names[0], names[1], true
 }

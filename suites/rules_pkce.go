@@ -1,5 +1,7 @@
 package suites
 
+import "grantcheck/suites/exchange"
+
 // pkceRules is the group pkce of the catalogue.
 var pkceRules = []Rule{
 	{
@@ -17,7 +19,13 @@ var pkceRules = []Rule{
 		Expect:   "ok, both.",
 		Fault:    "Verifiers longer than 64 characters are refused.",
 		Effects:  []Effect{ConsumesCode, MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			for _, v := range []string{c.Target().Verifier(43), "-._~" + c.Target().Verifier(124)} {
+				s := c.Accepted(Step(c.Redeem(c.challenged("", v), ""), "a verifier of %d characters", len(v)))
+				c.Expect(s).To(BeTokenResponse())
+			}
+		},
 	},
 	{
 		ID:    "pkce.wrong-verifier-refused",
@@ -35,7 +43,11 @@ var pkceRules = []Rule{
 		Fault:    "The verifier is stored but never compared.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			req := c.Redeem(c.challenged("", ""), "").Set("code_verifier", c.Target().Verifier(43))
+			c.ExpectRefused(c.Probe(Step(req, "another verifier")))
+		},
 	},
 	{
 		ID:    "pkce.wrong-verifier-code",
@@ -53,7 +65,11 @@ var pkceRules = []Rule{
 		Fault:    "Answers 400 invalid_request for a mismatch of well-formed verifiers.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(c.AnswersOf("pkce.wrong-verifier-refused"), "no refusal of a wrong verifier was seen", func(s *Sample) {
+				c.ExpectCode(s, "invalid_grant")
+			})
+		},
 	},
 	{
 		ID:    "pkce.missing-verifier-refused",
@@ -74,7 +90,11 @@ var pkceRules = []Rule{
 		Fault:    "A missing verifier skips the check for authenticated clients.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier", "missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			req := c.Redeem(c.challenged("", ""), "").Drop("code_verifier")
+			c.ExpectRefused(c.Probe(Step(req, "no code_verifier"), About("code_verifier")))
+		},
 	},
 	{
 		ID:    "pkce.empty-verifier-refused",
@@ -92,7 +112,11 @@ var pkceRules = []Rule{
 		Fault:    "Empty verifier is treated as PKCE not used.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier", "missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			req := c.Redeem(c.challenged("", ""), "").Set("code_verifier", "")
+			c.ExpectRefused(c.Probe(Step(req, "an empty code_verifier"), About("code_verifier")))
+		},
 	},
 	{
 		ID:    "pkce.method-bound",
@@ -110,7 +134,15 @@ var pkceRules = []Rule{
 		Fault:    "Falls back to a plain comparison when the hash differs.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			granted := c.challenged("", "")
+			req := c.Redeem(granted, "").Set("code_verifier", exchange.S256(granted.Authorization.Verifier))
+			c.ExpectRefused(c.Probe(Step(req, "the challenge as verifier")))
+			granted = c.challenged("", "")
+			req = c.Redeem(granted, "").Set("code_verifier", exchange.S256(granted.Authorization.Verifier)).Set("code_challenge_method", "plain")
+			c.ExpectRefused(c.Probe(Step(req, "the challenge as verifier, and method plain")))
+		},
 	},
 	{
 		ID:    "pkce.verifier-of-other-code",
@@ -131,7 +163,12 @@ var pkceRules = []Rule{
 		Fault:    "The verifier is compared with the latest challenge of the client.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			first, second := c.challenged("", ""), c.challenged("", "")
+			req := c.Redeem(first, "").Set("code_verifier", second.Authorization.Verifier)
+			c.ExpectRefused(c.Probe(Step(req, "the verifier of another code")))
+		},
 	},
 	{
 		ID:    "pkce.downgrade-refused",
@@ -152,7 +189,15 @@ var pkceRules = []Rule{
 		Fault:    "The unexpected verifier is ignored and a token issued.",
 		Effects:  []Effect{ConsumesCode},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			granted, err := c.CodeRefused("", (*exchange.Authorization).NoPKCE)
+			if denied(err) {
+				c.NotApplicable("the server starts no flow without PKCE for this client (%v)", err)
+			}
+			c.orNeed(err)
+			req := c.Redeem(granted, "").Set("code_verifier", c.Target().Verifier(43))
+			c.ExpectRefused(c.Probe(Step(req, "a verifier where no challenge was sent")))
+		},
 	},
 	{
 		ID:    "pkce.public-client-enforced",
@@ -169,7 +214,16 @@ var pkceRules = []Rule{
 		Expect:   "Refused at the authorization endpoint, or refused at the exchange.",
 		Fault:    "Code without a challenge is exchanged for the public client.",
 		Effects:  []Effect{ConsumesCode},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Fixture("public")
+			c.token(c.Accepted(c.Redeem(c.challenged("public", ""), "public")))
+			granted, err := c.CodeRefused("public", (*exchange.Authorization).NoPKCE)
+			if denied(err) {
+				return
+			}
+			c.orNeed(err)
+			c.ExpectRefused(c.Probe(Step(c.Redeem(granted, "public"), "a public client's code without a challenge")))
+		},
 	},
 	{
 		ID:    "pkce.unaware-server-ignores",
@@ -186,7 +240,13 @@ var pkceRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Refuses a token request that carries code_verifier.",
 		Effects:  []Effect{ConsumesCode, MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			if e := c.Contract().AuthorizationEndpoint; e == nil || e.PKCE != "unsupported" {
+				c.NotApplicable("the contract does not say that PKCE is unsupported")
+			}
+			s := c.Probe(Step(c.Redeem(c.challenged("", ""), ""), "PKCE parameters"), Positive())
+			c.ExpectAccepted(s)
+		},
 	},
 	{
 		ID:    "pkce.short-verifier",
@@ -207,7 +267,10 @@ var pkceRules = []Rule{
 		Fault:    "Accepts a one-character verifier.",
 		Effects:  []Effect{ConsumesCode, MintsToken},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			c.oddVerifier(20)
+		},
 	},
 	{
 		ID:    "pkce.long-verifier",
@@ -228,6 +291,53 @@ var pkceRules = []Rule{
 		Fault:    "Accepts a verifier of 4096 characters.",
 		Effects:  []Effect{ConsumesCode, MintsToken},
 		Provokes: []string{"bad_verifier"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.needPKCE()
+			c.oddVerifier(129)
+		},
 	},
+}
+
+// needPKCE ends the check unless the server is known to support PKCE: by its page, or its metadata.
+func (c *Case) needPKCE() {
+	if e := c.Contract().AuthorizationEndpoint; e != nil && e.PKCE != "" {
+		if e.PKCE == "unsupported" {
+			c.NotApplicable("the page says that PKCE is not supported")
+		}
+		return
+	}
+	if p := c.run.pairFor("authorization_code", ""); p.grant != nil {
+		if a, err := c.Target().Authorization(p.grant, nil); err == nil && a.Verifier != "" {
+			return
+		}
+	}
+	for _, address := range c.Target().MetadataURLs() {
+		s := c.Probe(c.Target().Get(address), Positive(), At("metadata"))
+		for _, method := range s.Answer.Lenient().Get("code_challenge_methods_supported").Items {
+			if s.Status == 200 && method.Text == "S256" {
+				return
+			}
+		}
+	}
+	c.NotApplicable("neither the contract nor metadata says that PKCE is supported")
+}
+
+// challenged obtains a code of a flow with the S256 challenge of verifier, a fresh one if empty.
+func (c *Case) challenged(client, verifier string) exchange.Granted {
+	if verifier == "" {
+		verifier = c.Target().Verifier(43)
+	}
+	return c.Code(client, func(a *exchange.Authorization) { a.UsePKCE(verifier) })
+}
+
+// oddVerifier runs a flow with a verifier of a length outside 43 to 128; refusing the
+// authorization request counts as refusing it.
+func (c *Case) oddVerifier(n int) {
+	verifier := c.Target().Verifier(n)
+	granted, err := c.CodeRefused("", func(a *exchange.Authorization) { a.UsePKCE(verifier) })
+	if denied(err) {
+		return
+	}
+	c.orNeed(err)
+	c.ExpectRefused(c.Probe(Step(c.Redeem(granted, ""), "a verifier of %d characters", n)))
 }

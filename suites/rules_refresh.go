@@ -1,5 +1,15 @@
 package suites
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"grantcheck/suites/exchange"
+)
+
 // refreshRules is the group refresh of the catalogue.
 var refreshRules = []Rule{
 	{
@@ -20,7 +30,9 @@ var refreshRules = []Rule{
 		},
 		Fault:   "Answers valid refresh requests with invalid_grant.",
 		Effects: []Effect{ConsumesRefresh, MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.happyPath("refresh_token")
+		},
 	},
 	{
 		ID:    "refresh.unknown-token-refused",
@@ -37,7 +49,9 @@ var refreshRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Unknown refresh tokens yield a token for a default subject.",
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.ExpectRefused(c.Probe(Step(c.Refresh(c.Target().Random(64), ""), "a refresh token the server never issued")))
+		},
 	},
 	{
 		ID:    "refresh.unknown-token-error",
@@ -57,7 +71,13 @@ var refreshRules = []Rule{
 		},
 		Fault:    "Answers 400 invalid_request for a refresh token it never issued.",
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Each(c.AnswersOf("refresh.unknown-token-refused"), "no refusal of an unknown refresh token was seen", func(s *Sample) {
+				if !c.Tolerated(s, "invalid_request", "a made-up refresh token is refused with invalid_request, as one that is impossible by its form") {
+					c.ExpectCode(s, "invalid_grant")
+				}
+			})
+		},
 	},
 	{
 		ID:    "refresh.tampered-refused",
@@ -77,7 +97,10 @@ var refreshRules = []Rule{
 		},
 		Fault:    "Self-contained refresh token whose signature is not checked.",
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			token, _ := c.RefreshToken("")
+			c.ExpectRefused(c.Probe(Step(c.Refresh(tamper(token), ""), "one character changed in the middle")))
+		},
 	},
 	{
 		ID:    "refresh.missing-token",
@@ -98,7 +121,13 @@ var refreshRules = []Rule{
 		},
 		Fault:    "Uses the session's last refresh token.",
 		Provokes: []string{"missing_parameter"},
-		Check:    nil,
+		Check: func(c *Case) {
+			s := c.Probe(Step(c.Refresh(c.Target().Random(64), "").Drop("refresh_token"), "no refresh_token"), About("refresh_token"))
+			c.ExpectRefused(s)
+			if !c.Tolerated(s, "invalid_grant", "a missing refresh_token is refused with invalid_grant; the clause's word is invalid_request") {
+				c.ExpectCode(s, "invalid_request")
+			}
+		},
 	},
 	{
 		ID:    "refresh.client-auth-required",
@@ -119,7 +148,19 @@ var refreshRules = []Rule{
 		Fault:    "Possession of the refresh token is sufficient.",
 		Effects:  []Effect{BadClientCredentials, MayRevoke},
 		Provokes: []string{"missing_client_auth", "wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			token, _ := c.RefreshToken("")
+			req := c.Refresh(token, "")
+			if req.Client().Public() || req.AuthMethod() == "none" {
+				c.NotApplicable("the client of the refresh grant is public")
+			}
+			c.ExpectRefused(c.Probe(Step(req.NoSecret(), "client_id and no credential"), Provokes("missing_client_auth", "missing_parameter")))
+			if _, secret := req.Credentials(); secret != "" {
+				token, _ = c.RefreshToken("")
+				req = c.Refresh(token, "")
+				c.ExpectRefused(c.Probe(Step(req.Secret(c.WrongSecret(req)), "a wrong client secret"), Provokes("wrong_secret")))
+			}
+		},
 	},
 	{
 		ID:    "refresh.bound-to-client",
@@ -140,7 +181,15 @@ var refreshRules = []Rule{
 		Fault:    "Any authenticated client can use any refresh token.",
 		Effects:  []Effect{MayRevoke},
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.authenticates("second")
+			token, _ := c.RefreshToken("")
+			s := c.Probe(Step(c.Refresh(token, "second"), "another client's refresh token"))
+			c.ExpectRefused(s)
+			if code := s.Code(); code == "invalid_client" || code == "unauthorized_client" {
+				c.Note("another client's refresh token is refused with %s; the clause's word is invalid_grant", code)
+			}
+		},
 	},
 	{
 		ID:    "refresh.scope-not-widened",
@@ -162,7 +211,25 @@ var refreshRules = []Rule{
 		Fault:    "Grants the extra scope on refresh.",
 		Effects:  []Effect{ConsumesRefresh, MintsToken},
 		Provokes: []string{"bad_scope"},
-		Check:    nil,
+		Check: func(c *Case) {
+			token, original, extra := c.narrowRefreshToken()
+			s := c.Probe(Step(c.Refresh(token, "").Set("scope", strings.Join(append(slices.Clone(original), extra), " ")), "a scope beyond the original grant"))
+			if !s.Answer.OK() {
+				c.ExpectRefused(s)
+				if code := s.Code(); code == "invalid_grant" || code == "invalid_request" {
+					c.Note("a wider scope is refused with %s; the clause's word is invalid_scope", code)
+				}
+				return
+			}
+			scope, known := c.granted(s)
+			if !known {
+				c.look(s)
+				c.Inconclusive("a token was issued, and nothing tells its scope")
+			}
+			if slices.Contains(scope, extra) {
+				c.Violate(s, "a scope no wider than the original grant", "scope "+strings.Join(scope, " "))
+			}
+		},
 	},
 	{
 		ID:    "refresh.scope-default-original",
@@ -182,7 +249,26 @@ var refreshRules = []Rule{
 		},
 		Fault:   "Refreshed token silently has an empty reported scope.",
 		Effects: []Effect{ConsumesRefresh, MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			token, from := c.RefreshToken("")
+			original, known := from.Answer.Scopes()
+			if !known {
+				original = from.Exchange.Request.Scope()
+			}
+			if len(original) == 0 {
+				c.NotApplicable("neither the answer nor the contract tells the original scope")
+			}
+			s := c.token(c.Accepted(Step(c.Refresh(token, "").Drop("scope"), "no scope")))
+			scope, told := s.Answer.Scopes()
+			switch {
+			case !told || sameScope(scope, original):
+			case len(scope) > 0 && within(scope, original):
+				c.look(s)
+				c.Note("without a scope parameter less than the original scope is granted, and the answer says so")
+			default:
+				c.Violate(s, "the original scope "+strings.Join(original, " ")+", or no scope member", fmt.Sprintf("scope %q", strings.Join(scope, " ")))
+			}
+		},
 	},
 	{
 		ID:    "refresh.scope-identical-on-rotation",
@@ -199,7 +285,24 @@ var refreshRules = []Rule{
 		Expect:   "The second answer's scope is the full original set or absent.",
 		Fault:    "Narrowing the access token permanently narrows the refresh token.",
 		Effects:  []Effect{ConsumesRefresh, MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			token, from := c.RefreshToken("")
+			original, known := from.Answer.Scopes()
+			narrow := slices.DeleteFunc(slices.Clone(original), func(s string) bool { return s == "openid" || s == "offline_access" })
+			if !known || len(original) < 2 || len(narrow) == 0 {
+				c.NotApplicable("the original grant is not seen to hold two scopes")
+			}
+			first := c.Probe(Step(c.Refresh(token, "").Set("scope", narrow[0]), "a narrower scope"), Positive())
+			next := first.Answer.Text("refresh_token")
+			if !first.Answer.OK() || next == "" || next == token {
+				c.NotApplicable("a refresh with a narrower scope gives no new refresh token")
+			}
+			s := c.Probe(Step(c.Refresh(next, "").Drop("scope"), "the new refresh token without scope"), Positive())
+			c.token(s)
+			if scope, told := s.Answer.Scopes(); told && !sameScope(scope, original) {
+				c.Violate(s, "the scope of the original refresh token: "+strings.Join(original, " "), "scope "+strings.Join(scope, " "))
+			}
+		},
 	},
 	{
 		ID:    "refresh.new-token-usable",
@@ -216,7 +319,10 @@ var refreshRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Returned refresh tokens are never stored.",
 		Effects:  []Effect{ConsumesRefresh, MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			_, next := c.rotated("")
+			c.Expect(c.Probe(Step(c.Refresh(next, ""), "the new refresh token"), Positive())).To(BeTokenResponse())
+		},
 	},
 	{
 		ID:    "refresh.concurrent",
@@ -237,7 +343,9 @@ var refreshRules = []Rule{
 		Fault:   "One of the parallel requests ends in 500 after the old token was deleted.",
 		Effects: []Effect{ConsumesRefresh, Burst, MayRevoke},
 		Alone:   true,
-		Check:   nil,
+		Check: func(c *Case) {
+			c.race()
+		},
 	},
 	{
 		ID:    "refresh.public-rotation",
@@ -258,7 +366,21 @@ var refreshRules = []Rule{
 		},
 		Fault:   "Same long-lived bearer refresh token is returned or kept for the public client.",
 		Effects: []Effect{ConsumesRefresh, MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.Fixture("public")
+			token, _ := c.RefreshToken("public")
+			s := c.token(c.Accepted(c.Refresh(token, "public")))
+			next := s.Answer.Text("refresh_token")
+			if bound(s) {
+				return
+			}
+			switch next {
+			case "":
+				c.Violate(s, "a new refresh token for a public client", "none: the old one is kept")
+			case token:
+				c.Violate(s, "a new refresh token for a public client", "the same one again")
+			}
+		},
 	},
 	{
 		ID:    "refresh.rotated-token-dead",
@@ -279,7 +401,15 @@ var refreshRules = []Rule{
 		Fault:    "Old refresh tokens keep working after rotation.",
 		Effects:  []Effect{ConsumesRefresh, MayRevoke},
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Fixture("public")
+			token, next := c.rotated("public")
+			c.outlastGrace()
+			s := c.Probe(Step(c.Refresh(token, "public"), "the refresh token that was replaced"))
+			c.ExpectRefused(s, "invalid_grant")
+			c.relied = nil // the replay may rightly end the family; nothing is asked of this client again
+			_ = next
+		},
 	},
 	{
 		ID:    "refresh.replay-revokes-active",
@@ -300,7 +430,13 @@ var refreshRules = []Rule{
 		Fault:    "Replay is refused but the active token survives.",
 		Effects:  []Effect{ConsumesRefresh, MayRevoke},
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.Fixture("public")
+			token, next := c.rotated("public")
+			c.outlastGrace()
+			c.ExpectRefused(c.Probe(Step(c.Refresh(token, "public"), "the refresh token that was replaced")))
+			c.ExpectRefused(c.Probe(Step(c.Refresh(next, "public"), "the newest refresh token after the replay")))
+		},
 	},
 	{
 		ID:    "refresh.lost-response-retry",
@@ -320,7 +456,13 @@ var refreshRules = []Rule{
 		},
 		Fault:   "The old token dies at once.",
 		Effects: []Effect{ConsumesRefresh, MayRevoke},
-		Check:   nil,
+		Check: func(c *Case) {
+			token, _ := c.rotated("")
+			c.Wait(2*time.Second, "what a client waits whose answer was lost")
+			s := c.Probe(Step(c.Refresh(token, ""), "the same refresh request again, its answer lost"), Provokes("bad_refresh_token"))
+			c.Fact("refresh.grace", "A refresh repeated after a lost answer", graceInWords(s), s)
+			c.Expect(s).To(BeTokenResponse())
+		},
 	},
 	{
 		ID:    "refresh.access-token-not-accepted",
@@ -337,7 +479,10 @@ var refreshRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Both token kinds share one lookup table.",
 		Provokes: []string{"bad_refresh_token"},
-		Check:    nil,
+		Check: func(c *Case) {
+			_, from := c.RefreshToken("")
+			c.ExpectRefused(c.Probe(Step(c.Refresh(from.Answer.Text("access_token"), ""), "an access token in refresh_token")))
+		},
 	},
 	{
 		ID:    "refresh.strength",
@@ -358,6 +503,215 @@ var refreshRules = []Rule{
 		},
 		Fault:   "Refresh tokens are an incrementing counter in hex.",
 		Effects: []Effect{ConsumesRefresh, MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			seen := map[string]bool{}
+			for _, s := range c.Tokens() {
+				if t := s.Answer.Text("refresh_token"); t != "" {
+					seen[t] = true
+				}
+			}
+			for range 10 {
+				if len(seen) >= 10 {
+					break
+				}
+				token, _ := c.RefreshToken("")
+				seen[token] = true
+			}
+			tokens := slices.Sorted(maps.Keys(seen))
+			if _, _, jwt := jwtOf(tokens[0]); jwt {
+				c.NotApplicable("the refresh tokens are signed JWTs, not opaque")
+			}
+			if len(tokens) < 2 {
+				c.NotApplicable("the same refresh token is handed out every time")
+			}
+			c.strong("refresh token", tokens)
+		},
 	},
+}
+
+// tamper changes one character in the middle of a token, in a way that changes what it decodes to.
+func tamper(token string) string {
+	b := []byte(token)
+	for i := len(b) / 2; i < len(b)-2; i++ {
+		switch ch := b[i]; {
+		case b[i+1] == '.' || b[i+1] == '=':
+		case ch >= '0' && ch <= '9':
+			b[i] = '0' + (ch-'0'+5)%10
+			return string(b)
+		case ch >= 'a' && ch <= 'f', ch >= 'A' && ch <= 'F':
+			b[i] = ch&^7 | (ch&7)%6 + 1
+			if b[i] == ch {
+				b[i] = ch&^7 | (ch&7+2)%6 + 1
+			}
+			return string(b)
+		case ch >= 'a' && ch <= 'z':
+			b[i] = 'a' + (ch-'a'+13)%26
+			return string(b)
+		case ch >= 'A' && ch <= 'Z':
+			b[i] = 'A' + (ch-'A'+13)%26
+			return string(b)
+		}
+	}
+	return token + "x"
+}
+
+// narrowRefreshToken mints a refresh token whose original grant lacks a scope that the contract
+// names, and returns both.
+func (c *Case) narrowRefreshToken() (token string, original []string, extra string) {
+	scopes := c.Contract().Scopes
+	named := slices.Concat(scopes.Grantable, scopes.Forbidden)
+	if len(named) == 0 {
+		c.NotApplicable("the contract names no scope beyond the one that is asked for")
+	}
+	keep := named[:0:0]
+	for _, s := range slices.Concat(scopes.Request, scopes.Grantable) {
+		if !slices.Contains(keep, s) {
+			keep = append(keep, s)
+		}
+	}
+	if len(keep) > 1 && !slices.ContainsFunc(scopes.Grantable, func(s string) bool { return !slices.Contains(scopes.Request, s) }) {
+		// All that could be granted is asked for: ask for less by one that is not about the kind of flow.
+		for i := len(keep) - 1; i >= 0; i-- {
+			if keep[i] != "openid" && keep[i] != "offline_access" {
+				keep = slices.Delete(keep, i, i+1)
+				break
+			}
+		}
+	} else {
+		keep = scopes.Request
+	}
+	token, from := c.refreshTokenFor(keep)
+	original, known := from.Answer.Scopes()
+	if !known {
+		original = keep
+	}
+	for _, s := range named {
+		if !slices.Contains(original, s) && s != "openid" && s != "offline_access" {
+			return token, original, s
+		}
+	}
+	c.NotApplicable("the original grant holds every scope that the contract names")
+	return "", nil, ""
+}
+
+// refreshTokenFor mints a refresh token for a scope.
+func (c *Case) refreshTokenFor(scope []string) (token string, from *Sample) {
+	switch {
+	case c.Documents("password"):
+		p := c.run.pairFor("password", "")
+		from = c.token(c.Accepted(c.Build(p.grant, p.auth, exchange.Inputs{Scope: scope})))
+	case c.Documents("authorization_code"):
+		from = c.token(c.Accepted(c.Redeem(c.Code("", func(a *exchange.Authorization) { a.Scope = scope }), "")))
+	default:
+		c.NotApplicable("no grant of the contract gives a refresh token")
+	}
+	if token = from.Answer.Text("refresh_token"); token == "" {
+		c.NotApplicable("the answer to a request for scope %q carries no refresh token", strings.Join(scope, " "))
+	}
+	return token, from
+}
+
+// rotated refreshes once and returns the old and the new refresh token; without rotation the rule
+// is not applicable.
+func (c *Case) rotated(client string) (old, next string) {
+	old, _ = c.RefreshToken(client)
+	s := c.token(c.Accepted(c.Refresh(old, client)))
+	if next = s.Answer.Text("refresh_token"); next == "" || next == old {
+		c.look(s)
+		c.NotApplicable("a refresh gives no new refresh token")
+	}
+	return old, next
+}
+
+// outlastGrace waits until the grace period of a replaced refresh token is over: the documented
+// one, or a minute.
+func (c *Case) outlastGrace() {
+	grace := time.Minute
+	if g, ok := c.run.grantOf("refresh_token"); ok {
+		if g.GraceUnlimited {
+			c.NotApplicable("the page documents that a replaced refresh token goes on working")
+		}
+		if g.GraceGiven {
+			grace = g.Grace
+		}
+	}
+	if grace > 0 {
+		c.NeedsConsent(Slow)
+		c.Wait(grace+time.Second, "the grace period of a replaced refresh token")
+	}
+}
+
+// bound reports whether a token is bound to a key (RFC 9449, RFC 8705), so that nobody else can use it.
+func bound(s *Sample) bool {
+	if strings.EqualFold(s.Answer.Text("token_type"), "DPoP") {
+		return true
+	}
+	_, claims, jwt := jwtOf(s.Answer.Text("access_token"))
+	return jwt && claims.Get("cnf").Present()
+}
+
+// race uses one refresh token five times at the same instant, and tells what became of it.
+func (c *Case) race() {
+	token, _ := c.RefreshToken("")
+	reqs := make([]exchange.Request, 5)
+	for i := range reqs {
+		reqs[i] = Step(c.Refresh(token, ""), "one of 5 at the same instant")
+	}
+	answers := c.Together(reqs, AsIs())
+	var held []string
+	var losers []string
+	winners := 0
+	for _, s := range answers {
+		switch {
+		case s.Answer.OK():
+			winners++
+			next := s.Answer.Text("refresh_token")
+			if next == "" {
+				next = token
+			}
+			if !slices.Contains(held, next) {
+				held = append(held, next)
+			}
+		case s.Err == nil && !slices.Contains(losers, s.Came()):
+			losers = append(losers, s.Came())
+		}
+	}
+	if winners == 0 {
+		held = []string{token}
+	}
+	works, refused := 0, 0
+	for _, t := range held {
+		s := c.Probe(Step(c.Refresh(t, ""), "a refresh token held after the race"), Provokes("bad_refresh_token"))
+		switch {
+		case s.Answer.OK():
+			works++
+		case s.Code() == "invalid_grant" || c.rowExcuses(s, aboutCode) != "":
+			refused++
+		}
+	}
+	told := fmt.Sprintf("%d of 5 got a token", winners)
+	if len(losers) > 0 {
+		told += ", the others " + strings.Join(losers, ", ")
+	}
+	if works == 0 {
+		told += "; no refresh token held afterwards works: the family is dead"
+	} else {
+		told += fmt.Sprintf("; %d of %d refresh tokens held afterwards work", works, len(held))
+	}
+	c.Fact("refresh.race", "One refresh token used five times at once", told, answers...)
+	for _, s := range answers {
+		if s.Err == nil {
+			c.Expect(s).To(belowFault())
+		}
+	}
+	if works == 0 && refused < len(held) {
+		c.Violate(answers[0], "a refresh token that works after the race, or invalid_grant for each", told)
+	}
+}
+
+func graceInWords(s *Sample) string {
+	if s.Answer.OK() {
+		return "it is answered with a token: there is a grace period"
+	}
+	return "it is refused (" + s.Came() + "): the old refresh token dies at once"
 }

@@ -239,7 +239,7 @@ func buildGrant(name string, n *node) Grant {
 	if w := n.get("grace"); w.str() == "unlimited" {
 		g.GraceUnlimited = true
 	} else {
-		g.Grace = w.duration()
+		g.Grace, g.GraceGiven = w.duration(), true
 	}
 	return g
 }

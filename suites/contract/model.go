@@ -198,6 +198,7 @@ type Grant struct {
 	Rotation        string // always, never, sometimes, or empty
 	Grace           time.Duration
 	GraceUnlimited  bool
+	GraceGiven      bool // a grace of zero was written
 }
 
 // Response is a documented success answer.
