@@ -30,7 +30,8 @@ type record struct {
 	accept int
 	reject int
 	span   float64
-	best   float64 // mismatch of the best family so far
+	best   float64 // mismatch of the best model so far
+	margin float64 // by how much worse a model may be and still be of interest
 	ucap   float64 // a mismatch in time beyond this costs no more
 	uref   float64
 }
@@ -458,17 +459,17 @@ func (m *model) counts(ok bool, least, most float64) bool {
 		return least < m.burst-tiny
 	case ok:
 		return least+m.delta <= m.burst+tiny
-	case least+m.delta > m.burst+1+tiny:
-		return false
 	case m.delta == 0:
-		return most >= m.burst-tiny
+		return most >= m.burst-tiny && least < m.burst+1-tiny
+	case least > m.burst+tiny:
+		return false
 	}
 	return most+m.delta > m.burst+tiny
 }
 
 // fitAll returns the best model of each family, the best first.
 func (r *record) fitAll() []model {
-	r.best = 1
+	r.best, r.margin = 1, 0.25
 	bursts := r.bursts()
 	slope, late := r.slope()
 	var out []model
@@ -585,7 +586,7 @@ func (r *record) search(m model, lo, hi float64, n, levels int, set func(*model,
 
 // bound is where a replay may be given up: when it is worse than the best of its family, or
 // hopeless against the best of all.
-func (r *record) bound(own float64) float64 { return max(1e-9, min(own, r.best+0.1)) }
+func (r *record) bound(own float64) float64 { return max(1e-9, min(own, r.best+r.margin)) }
 
 func (r *record) fitBucket(bursts []int, slope float64) (model, bool) {
 	if slope <= 0 || len(bursts) == 0 {
@@ -755,7 +756,7 @@ func (r *record) fitClock(bursts []int, slope float64) (model, bool) {
 	if !found {
 		return best, false
 	}
-	best = r.search(best, best.phase-2*r.uref, best.phase+2*r.uref, 8, 2, func(m *model, x float64) { m.phase = x })
+	best = r.tune(best, 2*r.uref, 0.0005)
 	best.rate = best.burst / best.window
 	return best, true
 }
@@ -901,10 +902,11 @@ func (r *record) fitCounter(bursts []int, slope, late float64) (model, bool) {
 			anchors = append(anchors, r.turns[sp.turn])
 		}
 	}
-	// A few windows about an anchor tell which of them to try on the whole record.
+	// A few windows about an anchor tell which limits and windows to try on the whole record.
 	type start struct {
 		model
-		set func(*model, float64)
+		near *record
+		edge float64
 	}
 	var starts []start
 	for _, a := range anchors {
@@ -912,27 +914,20 @@ func (r *record) fitCounter(bursts []int, slope, late float64) (model, bool) {
 		var near *record
 		for _, l := range candidates(bursts) {
 			limit := float64(l)
-			for _, delta := range []float64{0, 1} {
-				if delta == 1 && l == 1 {
-					continue
-				}
+			for delta := 0.0; delta < min(2, limit); delta++ {
 				// The steady rate of a strict counter is up to one per window lower.
 				lo, hi := (limit-delta)/max(slope, late)*0.97, limit/min(slope, late)*1.03
 				if near == nil {
-					near = r.near(edge, 5*hi)
+					near = r.near(edge, 6*hi)
 				}
-				m := model{family: slidingCount, burst: limit, delta: delta}
-				set := func(shift float64) func(*model, float64) {
-					return func(m *model, w float64) { m.window, m.phase = w, edge+shift*w }
+				for shift := 0.0; shift <= delta; shift++ { // it opens a little after the edge
+					set := func(m *model, w float64) { m.window, m.phase = w, edge-shift*w/limit }
+					m := model{family: slidingCount, burst: limit, delta: delta}
+					set(&m, (lo+hi)/2)
+					m = near.search(m, lo, hi, int(30*max(1, (hi/lo-1)/0.06)), 1, set)
+					near.best = min(near.best, m.mismatch)
+					starts = append(starts, start{m, near, edge})
 				}
-				shift := -delta / limit // a strict counter opens a little after the edge
-				set(shift)(&m, (lo+hi)/2)
-				m = near.search(m, lo, hi, int(20*max(1, (hi/lo-1)/0.06)), 1, set(shift))
-				reach := max(0.02, 1.2/limit) * m.window
-				m = near.search(m, m.phase-reach, m.phase+reach, 24, 1, func(m *model, x float64) { m.phase = x })
-				shift = (m.phase - edge) / m.window
-				near.best = min(near.best, m.mismatch)
-				starts = append(starts, start{m, set(shift)})
 			}
 		}
 	}
@@ -940,37 +935,55 @@ func (r *record) fitCounter(bursts []int, slope, late float64) (model, bool) {
 	var best model
 	found := false
 	for _, s := range starts[:min(6, len(starts))] {
-		if s.mismatch > 0.25 || r.best < 0.01 && s.mismatch > 0.12 {
+		if s.mismatch > 0.3 || r.best < 0.005 && s.mismatch > 0.1 {
 			break
 		}
-		// The longer the stretch, the finer the window has to be known.
-		m := r.near(r.hits[0].t, 15*s.window).search(s.model, s.window*0.99, s.window*1.01, 40, 1, s.set)
-		m = r.search(m, m.window*0.997, m.window*1.003, 40, 2, s.set)
+		m := s.model
+		reach := max(0.02, 1.2/m.burst) * m.window
+		m = s.near.search(m, m.phase-reach, m.phase+reach, 30, 2, func(m *model, x float64) { m.phase = x })
+		// The longer the stretch, the finer the window has to be known. It turns about the anchor.
+		for _, stage := range []struct{ span, share float64 }{{6, 0.01}, {20, 0.004}, {math.Inf(1), 0.0015}} {
+			part := r
+			if w := stage.span * m.window; w < r.span {
+				part = r.near(s.edge, w)
+			}
+			k := math.Round((s.edge - m.phase) / m.window)
+			pivot := m.phase + k*m.window
+			m = part.search(m, m.window*(1-stage.share), m.window*(1+stage.share), 40, 1, func(m *model, w float64) {
+				m.window, m.phase = w, pivot-k*w
+			})
+		}
 		if !found || m.better(&best) {
 			best, found = m, true
+			r.best = min(r.best, best.mismatch)
 		}
 	}
 	if !found {
 		return best, false
 	}
+	best = r.tune(best, 0.01*best.window, 0.0005)
+	best.rate = best.burst / best.window
+	return best, true
+}
+
+// tune settles the clock of a model: its phase within reach seconds, its window within a share.
+func (r *record) tune(m model, reach, share float64) model {
 	for range 2 {
-		best = r.search(best, best.phase-0.02*best.window, best.phase+0.02*best.window, 20, 2, func(m *model, x float64) { m.phase = x })
-		// The window turns about the middle of the record, so that its phase need not follow.
-		mid := r.hits[0].t + r.span/2
-		k := math.Round((mid - best.phase) / best.window)
-		pivot := best.phase + k*best.window
-		best = r.search(best, best.window*0.999, best.window*1.001, 20, 2, func(m *model, w float64) {
+		m = r.search(m, m.phase-reach, m.phase+reach, 20, 2, func(m *model, x float64) { m.phase = x })
+		// The window turns about the middle of the record, so that the phase need not follow.
+		k := math.Round((r.hits[0].t + r.span/2 - m.phase) / m.window)
+		pivot := m.phase + k*m.window
+		m = r.search(m, m.window*(1-share), m.window*(1+share), 20, 2, func(m *model, w float64) {
 			m.window, m.phase = w, pivot-k*w
 		})
 	}
-	best.rate = best.burst / best.window
-	return best, true
+	return m
 }
 
 // near is the part of the record within span seconds of t; its counts stay those of the whole.
 func (r *record) near(t, span float64) *record {
 	part := *r
-	part.hits, part.accept, part.reject, part.best = nil, 0, 0, 1
+	part.hits, part.accept, part.reject, part.best, part.margin = nil, 0, 0, 1, 0.05
 	for _, h := range r.hits {
 		if math.Abs(h.t-t) > span {
 			continue

@@ -56,7 +56,7 @@ func fit(l Log) (report.Throttle, []model) {
 			continue
 		}
 		out.RunnerUp = &report.ThrottleFit{Kind: m.family, RatePerS: m.rate, Burst: m.burst, WindowS: m.window, Mismatch: m.mismatch}
-		if m.misses-best.misses < decisive(r, best) {
+		if m.misses-best.misses < decisive(r, best) || m.mismatch < 8*best.mismatch {
 			out.Window = undecided
 			out.Undecided = fmt.Sprintf("%s explains the answers nearly as well (%d against %d unexplained)", m.family, m.misses, best.misses)
 		}
