@@ -139,7 +139,7 @@ func (f *flow) authenticateSecret(id string, readings []string) *refusal {
 	for _, s := range readings {
 		match = match || f.b.secretMatches(f, f.client, s)
 	}
-	if r := f.guess("secret", "client "+f.client.id, match); r != nil {
+	if r := f.guess("secret", "client "+f.client.id, &match); r != nil {
 		return r
 	}
 	return f.require(atSecret, match, wrongSecret)
@@ -323,15 +323,20 @@ func texts(v any) []string {
 }
 
 // guess counts failures in a row and refuses for a while when there were too many:
-// guessing must not come free (RFC 6749 section 2.3.1, 4.3.2).
-func (f *flow) guess(what, whose string, right bool) *refusal {
+// guessing must not come free (RFC 6749 section 2.3.1, 4.3.2). Where the page knows no
+// answer for that, the right secret is refused like a wrong one: *right is cleared.
+func (f *flow) guess(what, whose string, right *bool) *refusal {
 	bound := f.b.guesses(f, what)
 	if bound == 0 {
 		return nil
 	}
-	wait := f.e.store.guess(whose, right, bound, f.now)
+	wait := f.e.store.guess(whose, *right, bound, f.now)
 	return f.check(atGuesses, func() *refusal {
 		if wait <= 0 {
+			return nil
+		}
+		if !f.e.throttles() {
+			*right = false
 			return nil
 		}
 		r := refuse(guessLimited)

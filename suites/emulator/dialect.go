@@ -718,6 +718,12 @@ func pickCode(documented []any, standard string) string {
 func (d *dialect) failure(f *flow, r *refusal, a *answer) {
 	a.set("Content-Type", "application/json")
 	row := d.row(f, r)
+	if r.Code == "" && row == nil { // no OAuth code says it: problem details (RFC 9457)
+		a.set("Content-Type", "application/problem+json")
+		a.Body = object{{Name: "title", Value: http.StatusText(r.Status)}, {Name: "status", Value: r.Status}, {Name: "detail", Value: r.Description}}
+		d.retryHint(f, r, a)
+		return
+	}
 	if row != nil && row.ContentType != "" {
 		a.set("Content-Type", row.ContentType)
 		a.Form = strings.HasPrefix(row.ContentType, "application/x-www-form-urlencoded")
@@ -728,6 +734,7 @@ func (d *dialect) failure(f *flow, r *refusal, a *answer) {
 	have := map[string]any{"error": r.Code, "error_description": r.Description, "error_uri": f.e.base + "/errors"}
 	fields := slices.Clone(d.c.ErrorFields)
 	if row != nil {
+		fields = slices.DeleteFunc(fields, func(g contract.Field) bool { return slices.Contains(row.Dropped, g.Name) })
 		for _, fl := range row.Fields { // a row's fields are merged over the general ones
 			fields = slices.DeleteFunc(fields, func(g contract.Field) bool { return g.Name == fl.Name })
 			if fl.Required.Mode == "" {
@@ -755,11 +762,16 @@ func (d *dialect) failure(f *flow, r *refusal, a *answer) {
 			fl.Const = int64(a.Status)
 		}
 	}
-	if !playsError {
+	dropped := func(name string) bool { return row != nil && slices.Contains(row.Dropped, name) }
+	if r.Code == "" {
+		r.Code = "rate_limited"
+		have["error"] = r.Code
+	}
+	if !playsError && !dropped("error") {
 		a.Body = append(a.Body, member{Name: "error", Value: r.Code})
 	}
 	f.fields(f.grant, list, have, &a.Body)
-	if !described && r.Description != "" {
+	if !described && r.Description != "" && !dropped("error_description") {
 		a.Body = append(a.Body, member{Name: "error_description", Value: r.Description})
 	}
 	for _, h := range d.c.Headers {

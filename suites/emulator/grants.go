@@ -241,7 +241,7 @@ func (f *flow) passwordGrant() *refusal {
 		}
 	}
 	match := f.b.passwordMatches(f, f.user, password)
-	if r := f.guess("password", "user "+f.user.name, match); r != nil {
+	if r := f.guess("password", "user "+f.user.name, &match); r != nil {
 		return r
 	}
 	if r := f.require(atPasswordMatch, match, wrongPassword); r != nil {

@@ -18,6 +18,7 @@ type Limit struct {
 	Kind     string        // bucket (default), fixed (aligned to the clock) or sliding
 	By       string        // client (default), address or endpoint
 	Grants   []string      // keys of the grants it is for; nil: all
+	Clients  []string      // names of the client fixtures it is for; nil: all
 	Counts   string        // all (default), failures or successes
 	Headers  bool          // RateLimit and RateLimit-Policy fields on every answer
 }
@@ -55,6 +56,10 @@ type limiter struct {
 	name string
 	mu   sync.Mutex
 	keys map[string]*quota
+}
+
+func newLimiter(name string, l Limit) *limiter {
+	return &limiter{Limit: l, name: name, keys: map[string]*quota{}}
 }
 
 // quota is what one client, address or endpoint has used.
@@ -154,6 +159,9 @@ func (f *flow) limit() *refusal {
 		if len(l.Grants) > 0 && (f.grant == nil || !slices.Contains(l.Grants, f.grant.Key)) {
 			continue
 		}
+		if l.Clients != nil && !f.e.limitedClient(l.Clients, f.claimedClient()) {
+			continue
+		}
 		key := ""
 		switch l.By {
 		case "address":
@@ -175,6 +183,12 @@ func (f *flow) limit() *refusal {
 		r.RetryAfter = wait
 		return r
 	})
+}
+
+// limitedClient says whether an id is one of the named fixtures.
+func (e *Emulator) limitedClient(names []string, id string) bool {
+	c := e.clients[id]
+	return c != nil && slices.Contains(names, c.name)
 }
 
 // settle counts the request at limits that count only failures or only successes.

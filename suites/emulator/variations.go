@@ -3,7 +3,6 @@ package emulator
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -354,9 +353,8 @@ var variations = []Variation{
 
 	// Limits.
 	{
-		Name:  "retry-after-date",
-		Text:  "Retry-After is an HTTP date (RFC 9110 section 10.2.3).",
-		Setup: Setup{Options: limited},
+		Name: "retry-after-date",
+		Text: "Retry-After is an HTTP date (RFC 9110 section 10.2.3).",
 		Apply: func(b *behaviour) {
 			b.retryAfter = func(f *flow, wait time.Duration) []string {
 				return []string{f.now.Add(wait + time.Second).UTC().Format(http.TimeFormat)}
@@ -366,33 +364,26 @@ var variations = []Variation{
 	{
 		Name: "ratelimit-fields",
 		Text: "Every answer carries RateLimit and RateLimit-Policy.",
-		Setup: Setup{Options: func(o *Options) {
-			limited(o)
-			for i := range o.Limits {
-				o.Limits[i].Headers = true
-			}
-		}},
-		Apply: func(*behaviour) {},
+		Apply: func(b *behaviour) {
+			b.onWorld(func(e *Emulator) {
+				for _, l := range e.limiters {
+					l.Headers = true
+				}
+				e.limiters = append(e.limiters, newLimiter("generous", Limit{Requests: 5000, Per: time.Second, Headers: true}))
+			})
+		},
 	},
 	{
-		Name:  "429-problem-details",
-		Text:  "A 429 explains itself as problem details (RFC 9457).",
-		Setup: Setup{Options: limited},
+		Name: "429-plain-text",
+		Text: "A gateway answers 429 in plain text.",
 		Apply: func(b *behaviour) {
 			b.onError(func(f *flow, a *answer) {
 				if a.Status == http.StatusTooManyRequests && len(f.e.bound.ErrorFields) == 0 {
-					a.text("application/problem+json", fmt.Sprintf(`{"title":"Too Many Requests","status":429,"error":%q}`, f.refusal.Code))
+					a.text("text/plain", "Too many requests, please come back later.\n")
 				}
 			})
 		},
 	},
-}
-
-// limited puts a generous limit on the endpoint where there is none.
-func limited(o *Options) {
-	if len(o.Limits) == 0 {
-		o.Limits = []Limit{{Requests: 400, Per: time.Second, By: "client"}}
-	}
 }
 
 func retype(a *answer, change func(string) string) {

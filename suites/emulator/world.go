@@ -859,6 +859,10 @@ func (e *Emulator) makeLimits() {
 				limits = append(limits, Limit{Requests: l.Limit, Per: l.Window, Kind: "sliding", By: by, Grants: l.Grants, Counts: l.Counts})
 			}
 		}
+		if len(limits) == 0 && e.throttles() {
+			// No number is documented: a small quota for the client that may be spent.
+			limits = []Limit{{Requests: 40, Per: 10 * time.Second, Clients: []string{"sacrificial"}}}
+		}
 	} else {
 		e.document(limits[0])
 	}
@@ -867,8 +871,16 @@ func (e *Emulator) makeLimits() {
 		if name == "" {
 			name = "client"
 		}
-		e.limiters = append(e.limiters, &limiter{Limit: l, name: fmt.Sprintf("%s-%d", name, i+1), keys: map[string]*quota{}})
+		e.limiters = append(e.limiters, newLimiter(fmt.Sprintf("%s-%d", name, i+1), l))
 	}
+}
+
+// throttles says whether an answer to too many requests would be a documented one, or
+// nothing is documented that it could break.
+func (e *Emulator) throttles() bool {
+	c := e.bound
+	return own(c) || slices.ContainsFunc(c.RateLimits, func(l contract.RateLimit) bool { return l.Documented || l.Status != 0 }) ||
+		slices.ContainsFunc(c.Errors, func(r contract.ErrorRow) bool { return slices.Contains(r.When, "rate_limited") })
 }
 
 // document writes a limit that was asked for into the contract to judge by.
