@@ -72,7 +72,7 @@ func poison(r Run, text string) Run {
 
 var (
 	ciCommand = regexp.MustCompile(`(?m)(^\s*::[A-Za-z])|##(\[|vso\[|teamcity\[)`)
-	cell      = regexp.MustCompile(`\|`)
+	bar       = regexp.MustCompile(`\|`)
 )
 
 // TestHostileText: what a server sends comes out harmless in every form.
@@ -215,7 +215,7 @@ func checkMarkdown(out string, complain func(string, ...any)) {
 			columns = 0
 			continue
 		}
-		if n := len(cell.FindAllString(l, -1)); columns == 0 {
+		if n := len(bar.FindAllString(l, -1)); columns == 0 {
 			columns = n
 		} else if n != columns {
 			complain("%d cells in a table of %d: %.100q", n-1, columns-1, l)

@@ -263,7 +263,6 @@ func (p *htmlData) groups(r *Run) {
 		g.Foot = [][]htmlCell{row("all", func(Check) bool { return true })}
 		return
 	}
-	inner := &page{}
 	foot := [][]htmlCell{{{Text: "as documented"}}, {{Text: "per the standard"}}, {{Text: "judged"}}}
 	for _, c := range r.Contracts {
 		in := func(k Check) bool { return k.Contract == c.Contract.Name }
@@ -286,7 +285,7 @@ func (p *htmlData) groups(r *Run) {
 				}
 			}
 			any = any || t.Applies > 0
-			cells = append(cells, htmlCell{inner.cell(t), class})
+			cells = append(cells, htmlCell{cell(t), class})
 		}
 		if any {
 			g.Rows = append(g.Rows, cells)

@@ -393,7 +393,7 @@ func groupNames(checks []Check) (out []string) {
 	return out
 }
 
-// a sideTally counts on one side what holds, of what was said.
+// A sideTally counts on one side what holds, of what was said: 19/22.
 type sideTally struct{ holds, said int }
 
 func (t *sideTally) add(s Side) {
@@ -410,7 +410,7 @@ func (t sideTally) String() string {
 	if t.said == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%d of %d", t.holds, t.said)
+	return fmt.Sprintf("%d/%d", t.holds, t.said)
 }
 
 func (r *Run) sides(in func(Check) bool) (documented, standard sideTally) {
@@ -487,12 +487,13 @@ func count(n int) string {
 
 // groupsOfSeveral has a column for each contract; as many tables as the width asks for.
 func (p *page) groupsOfSeveral(r *Run) {
-	const first, column = 20, 15
+	const first, column = 20, 15 // the widest group; the narrowest contract
 	for part := range slices.Chunk(r.Contracts, max(1, (p.width()-first)/column)) {
+		room := (p.width()-first)/len(part) - 2
 		p.gap()
 		head, align := []string{"group"}, tw.Alignment{tw.AlignLeft}
 		for _, c := range part {
-			head, align = append(head, clean(c.Contract.Name)), append(align, tw.AlignLeft)
+			head, align = append(head, short(c.Contract.Name, room)), append(align, tw.AlignLeft)
 		}
 		of := func(c ContractRun, group string) func(Check) bool {
 			return func(k Check) bool { return k.Contract == c.Contract.Name && (group == "" || k.Group == group) }
@@ -503,7 +504,7 @@ func (p *page) groupsOfSeveral(r *Run) {
 			for _, c := range part {
 				t := r.tally(of(c, g))
 				any = any || t.Applies > 0
-				cells = append(cells, p.cell(t))
+				cells = append(cells, inCell(cell(t), room))
 			}
 			if any {
 				rows = append(rows, cells)
@@ -520,8 +521,14 @@ func (p *page) groupsOfSeveral(r *Run) {
 	}
 }
 
+// inCell breaks a list after its commas only.
+func inCell(list string, room int) string {
+	tied := strings.NewReplacer(", ", ", ", " ", "~").Replace(list)
+	return strings.ReplaceAll(strings.Join(wrap(tied, room), "\n"), "~", " ")
+}
+
 // cell tells what one contract came to in one group: 19 pass, 1 fail
-func (p *page) cell(t Tally) string {
+func cell(t Tally) string {
 	var parts []string
 	for _, v := range []Verdict{Pass, Note, Warn, Fail, Waived} {
 		if n := t.Summary.Count(v); n > 0 {
