@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"grantcheck/suites/contract"
@@ -43,6 +44,7 @@ type Answer struct {
 	grant   *contract.Grant
 	target  *Target
 	lenient Value
+	once    sync.Once
 	strict  *Document
 	outcome Outcome
 	reason  string
@@ -351,18 +353,17 @@ func (a *Answer) Holds(c *contract.Condition) bool {
 
 // Strict returns the body read strictly as JSON, or as the form that the contract documents.
 func (a *Answer) Strict() *Document {
-	if a.strict == nil {
-		if a.formDocumented() {
-			v, ok := parseForm(a.ex.Body)
-			d := &Document{Value: v, Form: true, Depth: 2}
-			if !ok {
-				d.Err = fmt.Errorf("not form-encoded, as the contract documents")
-			}
-			a.strict = d
-		} else {
+	a.once.Do(func() {
+		if !a.formDocumented() {
 			a.strict = ParseStrict(a.ex.Body)
+			return
 		}
-	}
+		v, ok := parseForm(a.ex.Body)
+		a.strict = &Document{Value: v, Form: true, Depth: 2}
+		if !ok {
+			a.strict.Err = fmt.Errorf("not form-encoded, as the contract documents")
+		}
+	})
 	return a.strict
 }
 

@@ -39,7 +39,8 @@ type Authorization struct {
 }
 
 // Authorization prepares the documented authorization request of a code grant; a nil client is the
-// grant's fixture. PKCE is used where the contract documents it, or lists code_verifier.
+// grant's fixture. PKCE is used where the contract documents it or lists code_verifier, and by
+// every public client.
 func (t *Target) Authorization(grant *contract.Grant, client *contract.Client) (Authorization, error) {
 	if client == nil {
 		client = t.ClientOf(grant)
@@ -57,7 +58,8 @@ func (t *Target) Authorization(grant *contract.Grant, client *contract.Client) (
 			a.joiner = listSeparator(f.List)
 		}
 	}
-	pkce := grant.ParametersGiven && slices.ContainsFunc(grant.Parameters, func(f contract.Field) bool { return f.Role() == "code_verifier" })
+	// A public client cannot do without (RFC 9700 §2.1.1), and a server unaware of PKCE ignores it.
+	pkce := client.Public() || grant.ParametersGiven && slices.ContainsFunc(grant.Parameters, func(f contract.Field) bool { return f.Role() == "code_verifier" })
 	if e := t.Contract.AuthorizationEndpoint; e != nil {
 		switch e.PKCE {
 		case "required", "optional":
@@ -110,8 +112,7 @@ func (a *Authorization) NoPKCE() { a.Verifier, a.Method, a.Challenge = "", "", "
 // Verifier returns a random code_verifier of n characters (RFC 7636 §4.1: 43 to 128), drawn from
 // all unreserved characters.
 func (t *Target) Verifier(n int) string {
-	v := t.random(n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-	return v
+	return t.random(n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 }
 
 // S256 returns the code_challenge of a verifier (RFC 7636 §4.2).

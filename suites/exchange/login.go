@@ -563,6 +563,9 @@ func pageOf(doc *html.Node) (p page) {
 		if c.label == "" && c.id != "" {
 			c.label = labels[c.id]
 		}
+		if c.kind == "text" && mentions(c.name+" "+c.id+" "+c.complete+" "+c.label, []string{"passw", "pwd", "kennwort"}) {
+			c.kind = "password" // shown while it is typed, and a password all the same
+		}
 		f.controls = append(f.controls, c)
 	}
 	if body != nil {

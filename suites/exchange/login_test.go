@@ -172,7 +172,7 @@ func TestLoginWalkGetsStuckWithAnExplanation(t *testing.T) {
 	page := func(status int, html string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status); fmt.Fprint(w, html) }
 	}
-	loginForm := `<title>Sign in</title><p>Hello ` + env["PASSWORD"] + `</p><form method=post action=/go><input name=user><input type=password name=pw><button>Go</button></form>`
+	loginForm := `<title>Sign in</title><p>Hello ` + env["PASSWORD"] + `</p><form method=post action=/go><input name=user><label for=p>Password</label><input id=p name=pw><button>Go</button></form>`
 	for name, c := range map[string]struct {
 		h     http.HandlerFunc
 		login string

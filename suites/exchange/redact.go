@@ -30,6 +30,7 @@ import (
 type Redactor struct {
 	mu      sync.RWMutex
 	known   map[string]string // value to what stands for it
+	named   []string          // the values that came with a name
 	shown   map[string]bool
 	counts  map[string]int
 	needles map[[4]byte][]needle
@@ -65,6 +66,7 @@ func NewRedactor(secrets map[string]string) *Redactor {
 	for _, name := range names {
 		if v := secrets[name]; v != "" && r.known[v] == "" {
 			r.add(v, "${"+name+"}")
+			r.named = append(r.named, v)
 		}
 	}
 	return r
@@ -98,11 +100,10 @@ func (r *Redactor) Learn(part, value string) {
 	if _, known := r.known[value]; known {
 		return
 	}
-	for secret, name := range r.known {
-		if !strings.HasPrefix(name, "${") || len(secret) < 4 || strings.ContainsAny(name, "%~") {
-			continue
-		}
+	for _, secret := range r.named {
+		name := r.known[secret]
 		switch {
+		case len(secret) < 4:
 		case strings.HasPrefix(secret, value) && utf8.RuneCountInString(secret[len(value):]) == 1:
 			r.add(value, strings.TrimSuffix(name, "}")+"%?}")
 			return

@@ -100,6 +100,9 @@ grants:
       client_secret: {}`, grant: "client_credentials", auth: "post", url: "/token",
 			body:    `{"grant_type":"client_credentials","ttl":60,"deep":true,"resource":["x","y"],"client_id":"my-client","client_secret":"s3cr3t+/% ü&="}`,
 			headers: "7"},
+		{name: "a secret without an id", text: `
+grants: {refresh_token: {parameters: {grant_type: {const: refresh_token}, client_secret: {required: true}, refresh_token: {required: true}}}}`,
+			grant: "refresh_token", auth: "post", in: Inputs{RefreshToken: "r"}, url: "/token", body: "grant_type=refresh_token&client_secret=s3cr3t%2B%2F%25%20%C3%BC%26%3D&refresh_token=r"},
 		{name: "GET", text: `
 endpoint: {base_url: "${BASE_URL}", path: /v1/token, method: GET}
 grants: {authorization_code: {code: "${SECRET}", parameters: {client_id: {required: true}, client_secret: {required: true}, code: {required: true}}}}`,
@@ -321,5 +324,36 @@ grants: {client_credentials: {}}
 	}
 	if _, err := NewTarget(b, Options{URL: "acme.example/token"}); err == nil {
 		t.Error("a relative address was taken")
+	}
+}
+
+func TestRandomLike(t *testing.T) {
+	target := bind(t, allGrants, Options{})
+	for _, secret := range []string{"Ab3-x", "0", "ü", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"} {
+		for range 50 {
+			got := target.RandomLike(secret)
+			if got == secret || len(got) != len(secret) {
+				t.Errorf("%q for %q", got, secret)
+			}
+			for i := range len(secret) {
+				kind := func(c byte) string {
+					switch {
+					case c >= 'a' && c <= 'z':
+						return "lower"
+					case c >= 'A' && c <= 'Z':
+						return "upper"
+					case c >= '0' && c <= '9':
+						return "digit"
+					}
+					return ""
+				}
+				if k := kind(secret[i]); k != "" && k != kind(got[i]) {
+					t.Errorf("%q for %q", got, secret)
+				}
+			}
+			if target.Redactor.Redact("x "+got) != "x "+got {
+				t.Errorf("%q is masked", got)
+			}
+		}
 	}
 }

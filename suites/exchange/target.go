@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"grantcheck/suites/contract"
@@ -51,6 +52,7 @@ type Target struct {
 	tls     *tls.Config
 	proxy   *url.URL
 	keys    keyCache
+	drawing sync.Mutex // Options.Rand serves one at a time
 }
 
 // NewTarget makes a target of a contract whose references are bound. It refuses an address that
@@ -659,7 +661,9 @@ func (t *Target) authenticate(r Request, method string) Request {
 	case "basic":
 		r.basic = &basic{scheme: "Basic", id: c.ID, secret: c.Secret, encoded: c.URLEncoded != "never"}
 	case "post":
-		r = r.withClientID(c.ID)
+		if r.lists("client_id") || !r.lists("client_secret") { // a page may ask for the secret alone
+			r = r.withClientID(c.ID)
+		}
 		if !r.Has("client_secret") {
 			r = r.credential("client_secret", c.Secret)
 		}
@@ -684,6 +688,11 @@ func (t *Target) authenticate(r Request, method string) Request {
 		r.err = fmt.Errorf("client authentication method %q: want basic, post, none, jwt or tls", method)
 	}
 	return r
+}
+
+// lists reports that the contract lists a parameter that plays part.
+func (r Request) lists(part string) bool {
+	return r.grant != nil && r.target != nil && slices.ContainsFunc(r.target.Parameters(r.grant), func(f contract.Field) bool { return f.Role() == part })
 }
 
 // withClientID adds client_id unless a parameter plays it already.
@@ -891,53 +900,53 @@ func (t *Target) Nonce() string { return t.Random(16) }
 // Random returns n random letters and digits, shown in reports.
 func (t *Target) Random(n int) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	return t.random(n, alphabet)
+	s := t.random(n, alphabet)
+	t.Redactor.Show(s)
+	return s
 }
 
 func (t *Target) random(n int, alphabet string) string {
-	b := make([]byte, n)
-	if _, err := io.ReadFull(t.opt.Rand, b); err != nil {
-		panic("exchange: no randomness: " + err.Error())
-	}
+	b := t.bytes(n)
 	for i := range b {
 		b[i] = alphabet[int(b[i])%len(alphabet)]
 	}
-	t.Redactor.Show(string(b))
 	return string(b)
 }
 
-// RandomLike returns a random value of the same length and kinds of characters as secret; shown
-// in reports.
+// bytes draws n random bytes.
+func (t *Target) bytes(n int) []byte {
+	b := make([]byte, n)
+	t.drawing.Lock()
+	defer t.drawing.Unlock()
+	if _, err := io.ReadFull(t.opt.Rand, b); err != nil {
+		panic("exchange: no randomness: " + err.Error())
+	}
+	return b
+}
+
+// RandomLike returns a random value of the same length and kinds of characters as secret, and not
+// secret itself; shown in reports.
 func (t *Target) RandomLike(secret string) string {
 	const lower, upper, digit = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
-	out := []byte(t.Random(max(len(secret), 1)))
-	for i := range min(len(secret), len(out)) {
-		set := ""
-		switch c := secret[i]; {
-		case c >= 'a' && c <= 'z':
-			set = lower
-		case c >= 'A' && c <= 'Z':
-			set = upper
-		case c >= '0' && c <= '9':
-			set = digit
-		default:
-			continue // what it drew stays
+	for {
+		out := []byte(t.random(max(len(secret), 1), lower+upper+digit))
+		for i := range min(len(secret), len(out)) {
+			for _, set := range []string{lower, upper, digit} {
+				if strings.IndexByte(set, secret[i]) >= 0 {
+					out[i] = set[int(out[i])%len(set)]
+				}
+			}
 		}
-		out[i] = set[int(out[i])%len(set)]
+		if string(out) != secret {
+			t.Redactor.Show(string(out))
+			return string(out)
+		}
 	}
-	if string(out) == secret {
-		out[0] ^= 1
-	}
-	t.Redactor.Show(string(out))
-	return string(out)
 }
 
 // UUID returns a random UUID (RFC 9562 §5.4).
 func (t *Target) UUID() string {
-	var b [16]byte
-	if _, err := io.ReadFull(t.opt.Rand, b[:]); err != nil {
-		panic("exchange: no randomness: " + err.Error())
-	}
+	b := t.bytes(16)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
