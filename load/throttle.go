@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ type Event struct {
 	TookUS   int64   `json:"took_us"`
 	From     Origin  `json:"from,omitempty"`
 	Outcome  Outcome `json:"outcome"`         // Token is accepted, Throttled is rejected, all else says nothing
-	Hint     float64 `json:"hint_s"`          // the wait asked for in seconds, -1 when none is
+	Hint     float64 `json:"hint_s"`          // the wait asked for in seconds, -1 when none is, -2 when malformed
 	Stage    string  `json:"stage"`           // preflight, burst, saturate, straddle, verify, retry, scope
 	Trial    string  `json:"trial,omitempty"` // of stage retry: full, half; of stage scope: the round
 	Answered string  `json:"answered,omitempty"`
@@ -360,13 +361,11 @@ func (p *probe) drain(got report.Throttle) (last Event, err error) {
 		if err != nil {
 			return last, err
 		}
-		if evs[0].Outcome == Token {
+		if len(evs) > 0 && evs[len(evs)-1].Outcome == Token {
 			break
 		}
 	}
-	p.flow = true
 	evs, err := p.fire(p.at(p.now(), int(2*got.Burst)+20), rejections(2))
-	p.flow = false
 	for _, e := range evs {
 		if e.Outcome == Throttled {
 			last = e
@@ -420,31 +419,36 @@ func (p *probe) retry(got report.Throttle) error {
 	return nil
 }
 
-// scope compares origins while the main client is drained: in pairs, because refill alone must not
+// scope compares origins while the main client is drained: in turn, because refill alone must not
 // look like a quota of one's own.
 func (p *probe) scope(got report.Throttle) error {
-	p.stage = "scope"
+	if got.RatePerS == 0 {
+		return nil
+	}
+	p.stage, p.trial = "scope", ""
+	pairs := max(1, min(4, int(got.Burst)))
 	for _, from := range []Origin{OtherClient, OtherAddress} {
 		if !p.s.Can(from) {
 			continue
 		}
 		for round := range 3 {
-			p.trial = "drain"
-			if _, err := p.drain(got); err != nil {
-				return err
+			start := p.now() + max(1.1*got.WindowS, 1.3*float64(pairs)/got.RatePerS) // the other's quota refills
+			drain := int(got.Burst*1.1) + 8
+			shots := p.at(start, drain)
+			for range pairs {
+				shots = append(shots, Shot{seconds(start), MainClient}, Shot{seconds(start), from})
 			}
-			p.trial = fmt.Sprint(round)
-			t := seconds(p.now())
-			var shots []Shot
-			for range scopePairs(got.Burst) {
-				shots = append(shots, Shot{t, MainClient}, Shot{t, from})
-			}
+			first := len(p.log.Events)
 			if _, err := p.fire(shots, nil); err != nil {
 				return err
+			}
+			// The last to be sent are those compared.
+			sent := p.log.Events[first:]
+			slices.SortStableFunc(sent, func(a, b Event) int { return cmp.Compare(a.SentUS, b.SentUS) })
+			for i := max(0, len(sent)-2*pairs); i < len(sent); i++ {
+				sent[i].Trial = fmt.Sprintf("%d.%d", from, round)
 			}
 		}
 	}
 	return nil
 }
-
-func scopePairs(burst float64) int { return max(1, min(4, int(burst))) }

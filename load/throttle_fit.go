@@ -12,6 +12,7 @@ type hit struct {
 	lo, hi float64
 	ok     bool
 
+	at      int     // index in the record
 	spell   int     // which idle spell it follows, -1 for none
 	earlier float64 // accepted answers counted before this one which may have been decided after it
 	later   float64 // accepted answers counted after this one which may have been decided before it
@@ -136,6 +137,9 @@ func (r *record) thin() {
 	for i := range r.turns {
 		r.turns[i].at = where[r.turns[i].at]
 	}
+	for i := range kept {
+		kept[i].at = i
+	}
 	r.hits = kept
 	r.reject = len(kept) - r.accept
 }
@@ -177,6 +181,7 @@ type model struct {
 	low, high float64 // interval of rate
 
 	perA, perR float64 // what one unexplained answer weighs
+	missed     *[]int  // where the unexplained answers are kept, if anywhere
 	most       float64 // give up a replay whose mismatch exceeds it; 0 for never
 	gave       bool
 }
@@ -227,6 +232,9 @@ func (m *model) weigh() {
 // miss counts an answer that the model cannot explain.
 func (m *model) miss(h *hit) {
 	m.misses++
+	if m.missed != nil {
+		*m.missed = append(*m.missed, h.at)
+	}
 	if h.ok {
 		m.missA++
 	}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -20,45 +21,53 @@ func Fit(l Log) report.Throttle {
 	return out
 }
 
+// fit also returns the best model of each family, the best first.
 func fit(l Log) (report.Throttle, []model) {
 	out := report.Throttle{RequestsUsed: int64(len(l.Events)), Seconds: l.Seconds, Scope: undecided, Window: undecided}
-	hits, queue := decisions(l.Events)
-	rejected := 0
-	for _, e := range l.Events {
+	evs := slices.Clone(l.Events)
+	slices.SortStableFunc(evs, func(a, b Event) int { return cmp.Compare(a.SentUS, b.SentUS) })
+	hits, queue := decisions(evs)
+	for _, e := range evs {
 		if e.Outcome == Throttled {
-			rejected++
-		} else if e.Outcome == Token && rejected == 0 {
+			out.Limited = true
+			break
+		}
+		if e.Outcome == Token {
 			out.SeenUpTo++
 		}
 	}
-	if rejected == 0 {
-		out.Window = ""
+	if !out.Limited {
+		out.Window, out.Scope = "", ""
 		return out, nil
 	}
-	out.Limited = true
 	out.SeenUpTo = 0
-	out.QueueMS = queue * 1000
+	out.Scope, out.Undecided = scopeOf(evs)
+	out.RetryAfter = retryAfter(evs)
 	r := newRecord(hits)
 	out.SlopePerS, _ = r.slope()
+	out.RecoveryMS = 1000 * r.recovery()
 	fits := r.fitAll()
 	if len(fits) == 0 {
 		out.Undecided = "too little of the limit was seen"
 		return out, nil
 	}
-	best := fits[0]
-	out.Kind = best.family
+	best := &fits[0]
+	r.interval(best)
+	out.Kind, out.Window, out.Mismatch = best.family, best.kind(), best.mismatch
 	out.RatePerS, out.Burst, out.WindowS = best.rate, best.burst, best.window
-	out.Mismatch = best.mismatch
-	out.Window = best.kind()
-	for i := range fits[1:] {
-		m := fits[i+1]
+	out.RateLow, out.RateHigh = best.low, best.high
+	if queue > 3/best.rate {
+		out.QueueMS = 1000 * queue
+		out.Kind += ", delaying"
+	}
+	for _, m := range fits[1:] {
 		if m.kind() == best.kind() {
 			continue
 		}
 		out.RunnerUp = &report.ThrottleFit{Kind: m.family, RatePerS: m.rate, Burst: m.burst, WindowS: m.window, Mismatch: m.mismatch}
 		if m.misses-best.misses < decisive(r, best) || m.mismatch < 8*best.mismatch {
 			out.Window = undecided
-			out.Undecided = fmt.Sprintf("%s explains the answers nearly as well (%d against %d unexplained)", m.family, m.misses, best.misses)
+			out.Undecided = fmt.Sprintf("a %s explains the answers nearly as well (%d against %d unexplained)", m.family, m.misses, best.misses)
 		}
 		break
 	}
@@ -66,11 +75,12 @@ func fit(l Log) (report.Throttle, []model) {
 		out.Window = unexplained
 		out.Undecided = fmt.Sprintf("no known kind of limiter explains the answers: the nearest, a %s, leaves %.0f %% of them unexplained", best.family, 100*best.mismatch)
 	}
+	out.Points = r.points(best)
 	return out, fits
 }
 
 // decisive is by how many more mistakes a runner-up loses.
-func decisive(r *record, best model) int {
+func decisive(r *record, best *model) int {
 	return max(4, best.misses/2, (r.accept+r.reject)/200)
 }
 
@@ -123,4 +133,221 @@ func decisions(evs []Event) (hits []hit, queue float64) {
 		hits = append(hits, h)
 	}
 	return hits, queue
+}
+
+// recovery is the usual time in seconds from the first rejection of a spell to the next acceptance.
+func (r *record) recovery() float64 {
+	var all []float64
+	for _, s := range r.spells {
+		if s.turn < 0 {
+			continue
+		}
+		t := r.turns[s.turn]
+		for _, h := range r.hits[s.from:t.at] {
+			if !h.ok {
+				all = append(all, r.hits[t.at].t-h.t)
+				break
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// interval finds how far the rate may be off without explaining the record any worse.
+func (r *record) interval(m *model) {
+	holds := func(factor float64) bool {
+		c := *m
+		if c.window == 0 {
+			c.rate *= factor
+		} else {
+			k := math.Round((r.hits[0].t + r.span/2 - c.phase) / c.window)
+			c.phase += k * c.window * (1 - 1/factor)
+			c.window /= factor
+		}
+		c.most = 0
+		r.score(&c)
+		return c.misses <= m.misses
+	}
+	edge := func(far float64) float64 {
+		near := 1.0
+		for range 12 {
+			if mid := (near + far) / 2; holds(mid) {
+				near = mid
+			} else {
+				far = mid
+			}
+		}
+		return m.rate * near
+	}
+	m.low, m.high = edge(0.9), edge(1.1)
+}
+
+// points is the running count of the record for a picture.
+func (r *record) points(m *model) []report.ThrottlePoint {
+	const most = 200
+	var missed []int
+	c := *m
+	c.most, c.missed = 0, &missed
+	r.score(&c)
+	step := max(1, len(r.hits)/most)
+	var out []report.ThrottlePoint
+	var p report.ThrottlePoint
+	for i := range r.hits {
+		h := &r.hits[i]
+		p.Sent++
+		ok := h.ok
+		if h.ok {
+			p.Accepted++
+		}
+		if len(missed) > 0 && missed[0] == i {
+			missed = missed[1:]
+			ok = !ok
+		}
+		if ok {
+			p.Fit++
+		}
+		if i%step == 0 || i == len(r.hits)-1 {
+			p.TS = h.t - r.hits[0].t
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// scopeOf compares, in each round, the requests sent in two names while the first was drained.
+func scopeOf(evs []Event) (scope, why string) {
+	own := map[Origin]int{} // rounds in which the other had a quota of its own, less those in which it had not
+	seen := map[Origin]bool{}
+	type key struct {
+		trial string
+		from  Origin
+	}
+	rounds := map[key][2]int{} // accepted, sent
+	for _, e := range evs {
+		if e.Stage != "scope" || e.Trial == "" {
+			continue
+		}
+		n := rounds[key{e.Trial, e.From}]
+		if e.Outcome == Token {
+			n[0]++
+		}
+		n[1]++
+		rounds[key{e.Trial, e.From}] = n
+	}
+	for k, other := range rounds {
+		if k.from == MainClient {
+			continue
+		}
+		seen[k.from] = true
+		main := rounds[key{k.trial, MainClient}]
+		switch {
+		case 4*other[0] >= 3*other[1] && 2*main[0] <= main[1] && other[0] > main[0]:
+			own[k.from]++
+		case other[0] <= main[0]+1 && 2*main[0] <= main[1]:
+			own[k.from]--
+		}
+	}
+	switch {
+	case seen[OtherClient] && own[OtherClient] >= 2 && own[OtherAddress] >= 2:
+		return "client", "another address has a quota of its own as well"
+	case seen[OtherClient] && own[OtherClient] >= 2:
+		return "client", ""
+	case seen[OtherAddress] && own[OtherAddress] >= 2:
+		return "address", ""
+	case seen[OtherClient] && seen[OtherAddress] && own[OtherClient] <= -2 && own[OtherAddress] <= -2:
+		return "endpoint", ""
+	case !seen[OtherClient]:
+		return undecided, "no second client to compare with"
+	case !seen[OtherAddress] && own[OtherClient] <= -2:
+		return undecided, "another client shares the limit; there was no second address to compare with"
+	}
+	return undecided, "the second client was limited neither apart nor alike"
+}
+
+// A hint that was malformed; without one it is -1.
+const malformedHint = -2
+
+// retryAfter judges the hints by what came of following them: in the trials made for it, and
+// wherever the log has a rejection after the time another had asked for, with nothing accepted
+// in between.
+func retryAfter(evs []Event) (out report.RetryAfter) {
+	const allowance = 0.020 // seconds a hint may fall short
+	var hints []float64
+	rejected, waited, late := 0, 0, 0
+	var sents, dones []float64 // of acceptances
+	for _, e := range evs {
+		if e.From == MainClient && e.Outcome == Token {
+			sents = append(sents, float64(e.SentUS)/1e6)
+			dones = append(dones, float64(e.SentUS+e.TookUS)/1e6)
+		}
+	}
+	slices.Sort(sents)
+	slices.Sort(dones)
+	due, since := math.Inf(1), 0.0 // when the limiter was to have opened, and when that was said
+	counted := false
+	out.SyntaxOK = true
+	for _, e := range evs {
+		if e.From != MainClient || e.Stage == "scope" {
+			continue
+		}
+		done := float64(e.SentUS+e.TookUS) / 1e6
+		sent := float64(e.SentUS) / 1e6
+		if e.Outcome == Token {
+			due, counted = math.Inf(1), false
+		}
+		if e.Outcome == Throttled {
+			rejected++
+			if sent > due+allowance && !counted && countBelow(sents, done) == countBelow(dones, since) {
+				late++
+				counted = true // once for each closing
+			}
+			if e.Hint == malformedHint {
+				out.SyntaxOK = false
+			}
+			if e.Hint >= 0 {
+				hints = append(hints, e.Hint)
+				if t := done + e.Hint; t < due {
+					due, since = t, sent
+				}
+			}
+		}
+		switch {
+		case e.Stage != "retry":
+		case e.Trial == "full":
+			out.Trials++
+			if e.Outcome == Token {
+				waited++
+			}
+		case e.Trial == "half" && e.Outcome == Token:
+			out.EarlyAccepts++
+		}
+	}
+	out.LateRefusals = late
+	if rejected > 0 {
+		out.PresentShare = float64(len(hints)) / float64(rejected)
+	}
+	out.Present = len(hints) > 0 || !out.SyntaxOK
+	if len(hints) == 0 {
+		out.Undecided = "no rejection carried a hint to wait"
+		if !out.Present {
+			out.SyntaxOK = false
+		}
+		return out
+	}
+	slices.Sort(hints)
+	out.TypicalS = hints[len(hints)/2]
+	no, yes := false, true
+	switch {
+	case late > 0:
+		out.Honest = &no
+	case waited >= 2 && waited == out.Trials:
+		out.Honest = &yes
+	default:
+		out.Undecided = fmt.Sprintf("the wait asked for was tried %d times only", out.Trials)
+	}
+	return out
 }

@@ -356,7 +356,7 @@ func TestThrottleFitsUnknownLimiters(t *testing.T) {
 		base = uint64(v)
 	}
 	verbose := os.Getenv("THROTTLE_VERBOSE") != ""
-	var rateOK, burstOK, both, kindWrong, decided, hintWrong, cheap int
+	var rateOK, burstOK, both, kindWrong, decided, hintWrong, hinted, scopeOK, scopeWrong, cheap int
 	per := map[string][3]int{}
 	for i := range n {
 		seed := base*1_000_000 + uint64(i)
@@ -397,6 +397,23 @@ func TestThrottleFitsUnknownLimiters(t *testing.T) {
 		if float64(len(l.Events)) <= 25*(tr.burst+20) && l.Seconds <= 8*w+15 {
 			cheap++
 		}
+		if got.RetryAfter.Honest != nil {
+			hinted++
+		}
+		want := "endpoint"
+		if tr.perClient {
+			want = "client"
+		} else if tr.perAddress {
+			want = "address"
+		}
+		if got.Scope == want {
+			scopeOK++
+		} else if got.Scope != undecided {
+			scopeWrong++
+			if verbose {
+				t.Logf("SCOPE %-36s seed %d rtt %.1f j %.1f: %s want %s", tr.name, seed, s.base*2e3, s.jitter*1e3, got.Scope, want)
+			}
+		}
 		if h := got.RetryAfter.Honest; h != nil && *h != (s.lies == 0) {
 			hintWrong++
 			if verbose {
@@ -413,8 +430,8 @@ func TestThrottleFitsUnknownLimiters(t *testing.T) {
 		}
 	}
 	share := func(k int) float64 { return float64(k) / float64(n) }
-	t.Logf("%d limiters: rate right %.3f, burst right %.3f, both %.3f, kind decided %.3f, kind wrong %d, Retry-After wrong %d, within cost %.3f %v",
-		n, share(rateOK), share(burstOK), share(both), share(decided), kindWrong, hintWrong, share(cheap), per)
+	t.Logf("%d limiters: rate right %.3f, burst right %.3f, both %.3f, kind decided %.3f, kind wrong %d, Retry-After wrong %d of %d, scope right %.3f wrong %d, within cost %.3f %v",
+		n, share(rateOK), share(burstOK), share(both), share(decided), kindWrong, hintWrong, hinted, share(scopeOK), scopeWrong, share(cheap), per)
 	if share(rateOK) < 0.95 || share(burstOK) < 0.95 || kindWrong > 0 || hintWrong > 0 {
 		t.Errorf("below the aim")
 	}
