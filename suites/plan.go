@@ -55,7 +55,7 @@ func Rehearse(ctx context.Context, cfg Config, pace float64) (*report.Run, error
 	over("tokens", plan.Tokens, cfg.Contract.Safety.MaxTokens, "safety.max_tokens")
 	return &report.Run{
 		Schema: run.Schema, Tool: run.Tool, Contract: run.Contract, Labels: run.Labels, Endpoint: run.Endpoint,
-		Started: run.Started, Checks: []report.Check{}, Exchanges: []report.Exchange{}, Plan: plan, Unlocks: run.Unlocks,
+		Started: run.Started, Complete: run.Complete, Incomplete: run.Incomplete, Checks: []report.Check{}, Exchanges: []report.Exchange{}, Plan: plan, Unlocks: run.Unlocks,
 		Preflight: run.Preflight, Machine: run.Machine,
 	}, nil
 }

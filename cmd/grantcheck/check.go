@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -207,8 +209,10 @@ func (f *checkFlags) rehearseOne(ctx context.Context, name string, file *contrac
 		return nil, err
 	}
 	clock := &suites.SkippingClock{}
-	e, err := emulator.New(emulator.Options{Contract: c, Edition: f.edition, Unlimited: true, Now: clock.Now,
-		Sleep: func(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, d) }})
+	e, err := emulator.New(emulator.Options{
+		Contract: c, Edition: f.edition, Unlimited: true, Now: clock.Now,
+		Sleep: func(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, d) },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -217,17 +221,14 @@ func (f *checkFlags) rehearseOne(ctx context.Context, name string, file *contrac
 	}
 	defer e.Close()
 	s := &subject{name: name, contract: e.Contract(), emulator: e, exchange: exchange.Options{Timeout: f.timeout}}
-	pace := 0.0
-	address := report.Endpoint{URL: e.URL(), Emulated: true}
+	pace, endpoint := 0.0, report.Endpoint{URL: e.URL(), Emulated: true}
 	if !f.emulate {
-		if s.contract, err = f.standIn(c, file, e.Env()); err != nil {
+		like, err := f.standIn(c, file, e.Env())
+		if err != nil {
 			return nil, err
 		}
-		pace = c.Safety.MaxRate
-		address = report.Endpoint{URL: f.url}
-		if f.url == "" {
-			address.URL = c.Endpoint.BaseURL + c.Endpoint.Path
-		}
+		withoutGenerated(s.contract, like)
+		pace, endpoint = c.Safety.MaxRate, report.Endpoint{URL: cmp.Or(f.url, c.Endpoint.BaseURL+c.Endpoint.Path)}
 	}
 	if r := f.rate.value(); r != nil {
 		pace = *r
@@ -241,35 +242,79 @@ func (f *checkFlags) rehearseOne(ctx context.Context, name string, file *contrac
 	if ctx.Err() == nil && len(run.Preflight) > 0 {
 		return nil, fmt.Errorf("%s cannot be planned: %s", name, run.Preflight[0].Message)
 	}
-	run.Preflight, run.Endpoint = nil, address
+	run.Preflight, run.Endpoint = nil, endpoint
 	return run, nil
 }
 
-// standIn binds a contract to its emulator as the environment would bind it to
-// the endpoint: what is set or needed has a value, optional parts that are not set stay away.
+// standIn binds a contract as the environment would, with values that mean
+// nothing: what is set or needed has one, optional parts that are not set stay away.
 func (f *subjectFlags) standIn(c *contract.Contract, file *contract.EnvFile, values map[string]string) (*contract.Contract, error) {
 	set, err := c.Environment(os.LookupEnv, file)
 	if err != nil {
 		return nil, err
 	}
 	needed := map[string]bool{}
+	credential := ""
+	for _, r := range c.References() {
+		if _, ok := set(r.Name); ok && (r.Where == "client.secret" || r.Where == "client.key_file") {
+			credential = ""
+			break
+		} else if r.Where == "client.secret" {
+			credential = r.Name
+		}
+	}
+	if credential != "" { // a client without any credential would be planned as a public one
+		needed[credential] = true
+	}
 	for {
 		bound, _, err := c.Bind(func(name string) (string, bool) {
-			if _, ok := set(name); ok || needed[name] {
-				return values[name], true
-			}
-			return "", false
+			_, ok := set(name)
+			return values[name], ok || needed[name]
 		}, contract.BindOptions{Enabled: f.enabled(c)})
 		var missing *contract.MissingError
 		if !errors.As(err, &missing) {
 			return bound, err
 		}
-		before := len(needed)
 		for _, name := range missing.Names() {
+			if needed[name] {
+				return nil, err
+			}
 			needed[name] = true
 		}
-		if len(needed) == before {
-			return nil, err
+	}
+}
+
+// withoutGenerated takes out of the contract of an emulator the fixtures that
+// it made up, so that those of like are left.
+func withoutGenerated(c, like *contract.Contract) {
+	c.Clients = slices.DeleteFunc(c.Clients, func(x contract.Client) bool { k, ok := like.ClientNamed(x.Name); return !ok || k == nil })
+	c.Users = slices.DeleteFunc(c.Users, func(x contract.User) bool { k, ok := like.UserNamed(x.Name); return !ok || k == nil })
+	c.Client.Secret, c.Client.KeyFile, c.Client.Auth = like.Client.Secret, like.Client.KeyFile, like.Client.Auth
+	c.Grants = slices.DeleteFunc(c.Grants, func(g contract.Grant) bool { _, ok := like.Grant(g.Key); return !ok })
+	c.Scopes, c.Endpoint.BrowserOrigin, c.Absent = like.Scopes, like.Endpoint.BrowserOrigin, like.Absent
+	if like.User == nil {
+		c.User = nil
+	}
+	if like.Resource == nil {
+		c.Resource = nil
+	} else if like.Resource.Scoped == nil {
+		c.Resource.Scoped = nil
+	}
+	if like.Revocation == nil {
+		c.Revocation = nil
+	}
+	if like.Introspection == nil {
+		c.Introspection = nil
+	}
+	if like.Metadata == nil {
+		c.Metadata = nil
+	}
+	if like.AuthorizationEndpoint == nil && like.Login == nil {
+		c.AuthorizationEndpoint = nil
+		for i := range c.Grants {
+			if g, ok := like.Grant(c.Grants[i].Key); ok {
+				c.Grants[i].Code = g.Code
+			}
 		}
 	}
 }
