@@ -84,6 +84,21 @@ func (c *Case) Documents(grantType string) bool {
 	return ok
 }
 
+// Finding returns what a rule has come to, for a rule that is about findings: see engine.looksAt.
+// ok is false where the run does not judge it.
+func (c *Case) Finding(rule string) (check report.Check, ok bool) {
+	t := c.run.rules[rule]
+	if t == nil {
+		return check, false
+	}
+	select {
+	case <-t.done:
+		return t.check, true
+	default:
+		return check, false
+	}
+}
+
 // ---- ways to end ----
 
 // NotApplicable ends the check: a precondition of the rule does not hold.

@@ -99,7 +99,7 @@ func newEngine(cfg Config, target *exchange.Target, edition Edition, selected []
 			return
 		}
 		e.rules[r.ID] = &task{rule: r, silent: silent, done: make(chan struct{})}
-		for _, id := range r.Requires {
+		for _, id := range slices.Concat(r.Requires, e.looksAt(r)) {
 			add(all[id], true)
 		}
 	}
@@ -134,20 +134,44 @@ const (
 	phasePassive
 	phaseConsequence
 	phaseConsent
+	phaseLockout
 )
 
 // phaseOf puts a rule into the first phase in which everything it requires has been judged.
 func (e *engine) phaseOf(r Rule) int {
 	phase := ownPhase(r)
-	for _, id := range r.Requires {
+	for _, id := range slices.Concat(r.Requires, e.looksAt(r)) {
 		phase = max(phase, e.phaseOf(e.rules[id].rule))
 	}
 	return phase
 }
 
+// looksAt lists the rules whose findings r is about: they are judged first, and may come to anything.
+func (e *engine) looksAt(r Rule) (ids []string) {
+	switch r.ID {
+	case "doc.deviation-still-true":
+		for _, d := range e.target.Contract.Deviations {
+			ids = append(ids, d.Rules[0])
+		}
+	case "doc.waiver-needed":
+		for _, w := range e.target.Contract.Waivers {
+			ids = append(ids, w.Rule)
+		}
+	}
+	return slices.DeleteFunc(ids, func(id string) bool {
+		q, ok := e.catalogue[id]
+		return !ok || id == r.ID || id == "doc.waiver-needed" || q.Editions&e.edition == 0
+	})
+}
+
 func ownPhase(r Rule) int {
-	if slices.ContainsFunc(r.Effects, func(f Effect) bool { return f == Burst || f == MintsMany || f == LockoutRisk }) {
+	switch {
+	case slices.Contains(r.Effects, LockoutRisk):
+		return phaseLockout
+	case slices.ContainsFunc(r.Effects, func(f Effect) bool { return f == Burst || f == MintsMany }):
 		return phaseConsent
+	case strings.HasPrefix(r.ID, "doc.error-row"):
+		return phaseConsequence // most conditions have been brought about by then
 	}
 	if r.Passive {
 		return phasePassive
@@ -176,7 +200,7 @@ func (e *engine) runAll(ctx context.Context) {
 		e.runInOrder(ctx)
 		return
 	}
-	for phase := phaseStatic; phase <= phaseConsent; phase++ {
+	for phase := phaseStatic; phase <= phaseLockout; phase++ {
 		var wg sync.WaitGroup
 		for _, t := range e.order {
 			slow := slices.Contains(t.rule.Effects, Slow) && !t.rule.Alone
@@ -243,7 +267,7 @@ func (e *engine) judge(ctx context.Context, t *task) {
 
 // before decides what needs no probe: the rules that t requires, applicability, consent.
 func (e *engine) before(ctx context.Context, t *task) (check report.Check, decided bool) {
-	for _, id := range t.rule.Requires {
+	for _, id := range slices.Concat(t.rule.Requires, e.looksAt(t.rule)) {
 		e.judge(ctx, e.rules[id])
 	}
 	none := func(v report.Verdict, kind report.ReasonKind, needs, format string, args ...any) (report.Check, bool) {
