@@ -335,6 +335,7 @@ var throttlingRules = []Rule{
 			if consumes(c.Golden().Grant()) {
 				c.NeedsLoad()
 			}
+			c.Probe(Step(c.Victim(), "before the load"), Positive()) // waits where an earlier probe used a quota up
 			var wrong []*Sample
 			for range 4 {
 				batch := make([]exchange.Request, 25)

@@ -861,7 +861,13 @@ func (e *Emulator) makeLimits() {
 		}
 		if len(limits) == 0 && e.throttles() {
 			// No number is documented: a small quota for the client that may be spent.
-			limits = []Limit{{Requests: 40, Per: 10 * time.Second, Clients: []string{"sacrificial"}}}
+			l := Limit{Requests: 60, Per: 10 * time.Second, Kind: "sliding", Clients: []string{"sacrificial"}, Counts: "successes"}
+			if own(e.bound) {
+				l.Headers = true
+				e.document(l)
+				e.bound.RateLimits[0].Subject, e.bound.RateLimits[0].Exclusive = "the sacrificial client", true
+			}
+			limits = []Limit{l}
 		}
 	} else {
 		e.document(limits[0])
