@@ -37,8 +37,9 @@ type Sender interface {
 	// answer that comes meanwhile; once it returns true nothing more is sent. Send returns how
 	// many were sent, when the last is on its way.
 	Send(ctx context.Context, shots []Shot, stop func(Event) bool) (int, error)
-	// Answers returns what was answered since it was called last, waiting for all if settle is true.
-	Answers(ctx context.Context, settle bool) []Event
+	// Answers returns what was answered since it was called last. It waits until enough says of the
+	// answers that they are, or nothing is outstanding; a nil enough does not wait.
+	Answers(ctx context.Context, enough func([]Event) bool) []Event
 	// Can tells whether the sender has this origin to offer.
 	Can(Origin) bool
 }
@@ -76,9 +77,9 @@ type Budget struct {
 // Probe finds where the limiter stands: it throttles the endpoint on purpose, so ask first. What
 // was learnt so far is in the log also when an error is returned. The log alone is judged, by [Fit].
 func Probe(ctx context.Context, s Sender, b Budget) (Log, error) {
-	p := &probe{ctx: ctx, s: s, b: b, log: Log{Schema: LogSchema}}
+	p := &probe{ctx: ctx, s: s, b: b, log: Log{Schema: LogSchema}, enough: never}
 	err := p.run()
-	p.take(true)
+	p.take(never)
 	p.log.Seconds = s.Now().Seconds()
 	switch {
 	case errors.Is(err, errBudget):
@@ -92,22 +93,39 @@ func Probe(ctx context.Context, s Sender, b Budget) (Log, error) {
 var errBudget = errors.New("the budget of the throttle probe is spent")
 
 type probe struct {
-	ctx   context.Context
-	s     Sender
-	b     Budget
-	log   Log
-	stage string
-	trial string
-	shot  int // dither position
-	sent  int
-	flow  bool // answers may stay outstanding, as a limiter that delays makes them
+	ctx    context.Context
+	s      Sender
+	b      Budget
+	log    Log
+	stage  string
+	trial  string
+	shot   int // dither position
+	sent   int
+	marks  []mark
+	enough func([]Event) bool // which answers fire waits for: a limiter that delays can hold some for long
+}
+
+// A mark says in what stage and trial the requests from a moment on were sent.
+type mark struct {
+	sinceUS      int64
+	stage, trial string
+}
+
+func never([]Event) bool { return false }
+
+// some is enough once n requests had outcome o.
+func some(n int, o Outcome) func([]Event) bool {
+	return func(evs []Event) bool { return count(evs, o) >= n }
 }
 
 // take moves answers into the log.
-func (p *probe) take(settle bool) []Event {
-	evs := p.s.Answers(p.ctx, settle)
+func (p *probe) take(enough func([]Event) bool) []Event {
+	evs := p.s.Answers(p.ctx, enough)
 	for i := range evs {
-		evs[i].Stage, evs[i].Trial = p.stage, p.trial
+		m, _ := slices.BinarySearchFunc(p.marks, evs[i].SentUS+1, func(m mark, us int64) int { return cmp.Compare(m.sinceUS, us) })
+		if m > 0 {
+			evs[i].Stage, evs[i].Trial = p.marks[m-1].stage, p.marks[m-1].trial
+		}
 	}
 	p.log.Events = append(p.log.Events, evs...)
 	return evs
@@ -136,9 +154,10 @@ func (p *probe) fire(shots []Shot, stop func(Event) bool) ([]Event, error) {
 	if len(shots) == 0 || p.s.Now() > p.b.Time {
 		return nil, fmt.Errorf("%w: %v", errBudget, p.b.Time)
 	}
+	p.marks = append(p.marks, mark{p.s.Now().Microseconds(), p.stage, p.trial})
 	n, err := p.s.Send(p.ctx, shots, stop)
 	p.sent += n
-	evs := p.take(!p.flow)
+	evs := p.take(p.enough)
 	failed := 0
 	for _, e := range evs {
 		if e.Outcome != Token && e.Outcome != Throttled {
@@ -216,7 +235,7 @@ func (p *probe) run() error {
 	}
 
 	p.stage = "burst"
-	p.flow = true
+	p.enough = some(8, Throttled)
 	burst, err := p.fire(p.at(p.now(), max(20, p.b.Requests*2/5)), rejections(8))
 	if err != nil {
 		return err
@@ -227,9 +246,10 @@ func (p *probe) run() error {
 	}
 
 	p.stage = "saturate"
+	p.enough = nil
 	rate, err := p.saturate(max(1, a0))
-	p.flow = false
-	p.take(true)
+	p.enough = never
+	p.take(never)
 	if err != nil {
 		return err
 	}
@@ -353,19 +373,21 @@ func (p *probe) verify(got report.Throttle) error {
 }
 
 // drain asks until the limiter opens and then takes all it has, so that the wait that follows is
-// the longest there is. It returns the last rejection.
+// a long one. It returns the last rejection seen.
 func (p *probe) drain(got report.Throttle) (last Event, err error) {
 	poll := max(0.005, min(0.1, 0.2/got.RatePerS))
 	for {
-		evs, err := p.fire(p.pace(1, 1/poll), nil)
+		ev, err := p.ask(p.now() + poll)
 		if err != nil {
 			return last, err
 		}
-		if len(evs) > 0 && evs[len(evs)-1].Outcome == Token {
+		if ev.Outcome == Token {
 			break
 		}
 	}
-	evs, err := p.fire(p.at(p.now(), int(2*got.Burst)+20), rejections(2))
+	p.enough = some(2, Throttled)
+	evs, err := p.fire(p.at(p.now(), int(1.15*got.Burst)+10), rejections(2))
+	p.enough = never
 	for _, e := range evs {
 		if e.Outcome == Throttled {
 			last = e
@@ -377,6 +399,19 @@ func (p *probe) drain(got report.Throttle) (last Event, err error) {
 	return last, err
 }
 
+// ask sends one request at t seconds and waits for its answer alone.
+func (p *probe) ask(t float64) (Event, error) {
+	since := seconds(max(t, p.now())).Microseconds()
+	mine := func(e Event) bool { return e.SentUS >= since }
+	p.enough = func(evs []Event) bool { return slices.ContainsFunc(evs, mine) }
+	evs, err := p.fire(p.at(t, 1), nil)
+	p.enough = never
+	if i := slices.IndexFunc(evs, mine); i >= 0 {
+		return evs[i], err
+	}
+	return Event{}, cmp.Or(err, p.ctx.Err(), errBudget)
+}
+
 const (
 	trials  = 4
 	longest = 120 // seconds of Retry-After that are waited out
@@ -386,15 +421,21 @@ const (
 // more than needed is asked.
 func (p *probe) retry(got report.Throttle) error {
 	p.stage = "retry"
-	if !slices.ContainsFunc(p.log.Events, func(e Event) bool { return e.Hint >= 0 && e.Outcome == Throttled }) {
+	if got.RatePerS == 0 || !slices.ContainsFunc(p.log.Events, func(e Event) bool { return e.Hint >= 0 && e.Outcome == Throttled }) {
 		return nil
 	}
 	for _, trial := range []struct {
 		name  string
 		share float64
 	}{{"full", 1}, {"half", 0.5}} {
-		for range trials {
+		for i := range trials {
 			p.trial = "drain"
+			if trial.name == "full" && i < trials/2 {
+				// From rest, where a window asks for its longest wait.
+				if _, err := p.ask(p.now() + 1.1*got.WindowS); err != nil {
+					return err
+				}
+			}
 			last, err := p.drain(got)
 			if err != nil {
 				return err
@@ -402,15 +443,14 @@ func (p *probe) retry(got report.Throttle) error {
 			if last.Hint < 0 || last.Hint > longest {
 				return nil
 			}
-			at := float64(last.SentUS+last.TookUS)/1e6 + trial.share*last.Hint + 0.010
 			p.trial = trial.name
-			evs, err := p.fire(p.at(at, 1), nil)
+			ev, err := p.ask(float64(last.SentUS+last.TookUS)/1e6 + trial.share*last.Hint + 0.010)
 			if err != nil {
 				return err
 			}
-			if trial.name == "full" && evs[0].Outcome == Throttled {
-				p.trial = "late"
-				if _, err := p.fire(p.at(p.now()+1, 1), nil); err != nil {
+			if trial.name == "full" && ev.Outcome == Throttled {
+				p.trial = "late" // a second more is what the patient would wait
+				if _, err := p.ask(p.now() + 1); err != nil {
 					return err
 				}
 			}

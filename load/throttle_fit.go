@@ -12,6 +12,7 @@ type hit struct {
 	lo, hi float64
 	ok     bool
 
+	hint    float64 // seconds to wait, as told; negative for none
 	at      int     // index in the record
 	spell   int     // which idle spell it follows, -1 for none
 	earlier float64 // accepted answers counted before this one which may have been decided after it
@@ -31,6 +32,7 @@ type record struct {
 	accept int
 	reject int
 	span   float64
+	trip   float64 // shortest round trip
 	best   float64 // mismatch of the best model so far
 	margin float64 // by how much worse a model may be and still be of interest
 	ucap   float64 // a mismatch in time beyond this costs no more

@@ -26,7 +26,7 @@ func fit(l Log) (report.Throttle, []model) {
 	out := report.Throttle{RequestsUsed: int64(len(l.Events)), Seconds: l.Seconds, Scope: undecided, Window: undecided}
 	evs := slices.Clone(l.Events)
 	slices.SortStableFunc(evs, func(a, b Event) int { return cmp.Compare(a.SentUS, b.SentUS) })
-	hits, queue := decisions(evs)
+	hits, queue, trip := decisions(evs)
 	for _, e := range evs {
 		if e.Outcome == Throttled {
 			out.Limited = true
@@ -44,6 +44,7 @@ func fit(l Log) (report.Throttle, []model) {
 	out.Scope, out.Undecided = scopeOf(evs)
 	out.RetryAfter = retryAfter(evs)
 	r := newRecord(hits)
+	r.trip = trip
 	out.SlopePerS, _ = r.slope()
 	out.RecoveryMS = 1000 * r.recovery()
 	fits := r.fitAll()
@@ -75,6 +76,10 @@ func fit(l Log) (report.Throttle, []model) {
 		out.Window = unexplained
 		out.Undecided = fmt.Sprintf("no known kind of limiter explains the answers: the nearest, a %s, leaves %.0f %% of them unexplained", best.family, 100*best.mismatch)
 	}
+	if share := r.shortHints(best); out.RetryAfter.Honest != nil && *out.RetryAfter.Honest && share > 0.003 {
+		out.RetryAfter.Honest = nil
+		out.RetryAfter.Undecided = fmt.Sprintf("waiting as told sufficed when tried, but by the fit %.0f %% of the hints fall short", 100*share)
+	}
 	out.Points = r.points(best)
 	return out, fits
 }
@@ -99,8 +104,8 @@ func (e *Event) spell() int {
 // decisions reads from each event when its decision was taken. A round trip above the shortest of
 // its kind is the uncertainty. An accepted request that took much longer than rejections do was
 // held back after it: that is a queue, and says nothing about when it was decided. The longest
-// such delay is returned in seconds.
-func decisions(evs []Event) (hits []hit, queue float64) {
+// such delay is returned in seconds, and the shortest round trip of a rejection.
+func decisions(evs []Event) (hits []hit, queue, trip float64) {
 	shortest := map[Outcome]float64{Token: math.Inf(1), Throttled: math.Inf(1)}
 	var quick []float64
 	for _, e := range evs {
@@ -123,7 +128,7 @@ func decisions(evs []Event) (hits []hit, queue float64) {
 			continue
 		}
 		extra := float64(e.TookUS)/1e6 - shortest[e.Outcome]
-		h := hit{ok: e.Outcome == Token, spell: e.spell(), t: extra / 2, u: extra / 2}
+		h := hit{hint: e.Hint, ok: e.Outcome == Token, spell: e.spell(), t: extra / 2, u: extra / 2}
 		if h.ok && extra > 2*bound+0.001 {
 			queue = max(queue, extra)
 			h.t, h.u = typical/2, bound/2
@@ -132,7 +137,7 @@ func decisions(evs []Event) (hits []hit, queue float64) {
 		h.u += 0.0003
 		hits = append(hits, h)
 	}
-	return hits, queue
+	return hits, queue, shortest[Throttled]
 }
 
 // recovery is the usual time in seconds from the first rejection of a spell to the next acceptance.
@@ -350,4 +355,56 @@ func retryAfter(evs []Event) (out report.RetryAfter) {
 		out.Undecided = fmt.Sprintf("the wait asked for was tried %d times only", out.Trials)
 	}
 	return out
+}
+
+// shortHints is the share of hints that end before the model opens again, whatever was decided in
+// between: what a follower of the hint would run into. The time on the way is the follower's.
+func (r *record) shortHints(m *model) float64 {
+	hints, short := 0, 0
+	level, last, start := m.burst, r.hits[0].t, math.Inf(-1)
+	var oks []float64
+	for i := range r.hits {
+		h := &r.hits[i]
+		end := m.phase + (math.Floor((h.t-m.phase)/max(m.window, 1e-9))+1)*m.window
+		if h.ok {
+			level, last = min(m.burst, level+m.rate*(h.t-last))-1, h.t
+			if h.t >= start+m.window {
+				start = h.t
+			}
+			oks = append(oks, h.t)
+			continue
+		}
+		if h.hint < 0 {
+			continue
+		}
+		hints++
+		wait := 0.0
+		switch n := int(m.burst); m.family {
+		case tokenBucket:
+			wait = (1-level)/m.rate - (h.t - last)
+		case clockWindow:
+			wait = end - h.t
+		case firstWindow:
+			wait = start + m.window - h.t
+		case slidingLog:
+			if len(oks) >= n {
+				wait = oks[len(oks)-n] + m.window - h.t
+			}
+		case slidingCount:
+			cur := float64(len(oks) - countBelow(oks, end-m.window))
+			prev := float64(countBelow(oks, end-m.window) - countBelow(oks, end-2*m.window))
+			open := end // of the window, unless the one before still fades
+			if room := m.burst - m.delta - cur; room > 0 && prev > 0 {
+				open = min(end, end-m.window*min(1, room/prev))
+			}
+			wait = open - h.t
+		}
+		if h.hint+r.trip < wait-0.020-2*h.u {
+			short++
+		}
+	}
+	if short < 3 {
+		return 0
+	}
+	return float64(short) / float64(hints)
 }

@@ -257,7 +257,7 @@ func (s *sim) step() (ev Event, answered bool) {
 		at.Outcome = Throttled
 		if at.Hint = s.hint(wait); at.Hint >= 0 {
 			s.hinted++
-			if at.Hint < wait-0.02 {
+			if at.Hint+2*s.base < wait-0.02 {
 				s.lies++
 			}
 		}
@@ -266,8 +266,8 @@ func (s *sim) step() (ev Event, answered bool) {
 	return *at, false
 }
 
-func (s *sim) Answers(_ context.Context, settle bool) []Event {
-	for settle && len(s.q) > 0 {
+func (s *sim) Answers(_ context.Context, enough func([]Event) bool) []Event {
+	for enough != nil && len(s.q) > 0 && !enough(s.answered) {
 		s.step()
 	}
 	out := s.answered
@@ -446,7 +446,7 @@ func TestTruthScores(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		hits, _ := decisions(l.Events)
+		hits, _, _ := decisions(l.Events)
 		r := newRecord(hits)
 		m := tr.model
 		if m.window > 0 {
