@@ -96,7 +96,7 @@ func matchesAny(what, pattern string, rules []Rule, name func(Rule) string) erro
 		}
 		names = append(names, n)
 	}
-	return fmt.Errorf("--%s %q matches nothing%s; grantcheck rules lists them all", what, pattern, DidYouMean(pattern, names))
+	return fmt.Errorf("--%s %q matches nothing that grantcheck rules lists%s", what, pattern, DidYouMean(pattern, names))
 }
 
 // DidYouMean suggests, in a clause to go behind an error, the name that a word

@@ -113,7 +113,7 @@ func prepare(cfg Config) (*session, error) {
 	}
 	for _, a := range cfg.Allow {
 		if a != "all" && !strings.HasPrefix(a, "grant:") && !slices.Contains(Effects, Effect(a)) {
-			return nil, fmt.Errorf("--allow %q is no effect%s; grantcheck rules RULE shows the effects of each", a, DidYouMean(a, effectNames()))
+			return nil, fmt.Errorf("--allow %q: it is one of %s%s", a, strings.Join(effectNames(), ", "), DidYouMean(a, effectNames()))
 		}
 	}
 	if cfg.Exchange.Now == nil {

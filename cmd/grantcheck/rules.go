@@ -73,7 +73,7 @@ func (f *rulesFlags) run(cmd *cobra.Command, args []string) error {
 	case len(args) == 1:
 		r, ok := suites.RuleNamed(args[0])
 		if !ok {
-			return usage("no rule %q%s; grantcheck rules lists them all", args[0], suites.DidYouMean(args[0], ruleIDs()))
+			return usage("no rule %q that grantcheck rules lists%s", args[0], suites.DidYouMean(args[0], ruleIDs()))
 		}
 		doc.rules, doc.explain = []suites.Rule{r}, true
 	default:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -71,17 +72,23 @@ func prove(ctx context.Context, fault string) (*report.Run, error) {
 	if !ok {
 		return nil, fmt.Errorf("no fault %q", fault)
 	}
-	sound, err := judge(ctx, x, true)
-	if err != nil {
-		return nil, err
+	for _, opt := range []emulator.Options{
+		{Faults: []string{fault}, Sound: true},
+		{}, // where what the fault needs around it is the fault already
+	} {
+		sound, err := judge(ctx, x, opt)
+		if err != nil {
+			return nil, err
+		}
+		if sound.Checks[0].Verdict == report.Pass {
+			return judge(ctx, x, emulator.Options{Faults: []string{fault}})
+		}
 	}
-	if v := sound.Checks[0].Verdict; v != report.Pass {
-		return nil, fmt.Errorf("without the fault it is %s already: %s%s", v, sound.Checks[0].Message, sound.Checks[0].Reason)
-	}
-	return judge(ctx, x, false)
+	return nil, errors.New("the rule does not pass without the fault")
 }
 
-func judge(ctx context.Context, x emulator.Fault, sound bool) (*report.Run, error) {
+// judge runs the rule of a fault, and what it rests on, against an emulator with these options.
+func judge(ctx context.Context, x emulator.Fault, opt emulator.Options) (*report.Run, error) {
 	name := x.Setup.Contract
 	if name == "" {
 		name = standard
@@ -91,10 +98,8 @@ func judge(ctx context.Context, x emulator.Fault, sound bool) (*report.Run, erro
 		return nil, err
 	}
 	clock := &suites.SkippingClock{}
-	opt := emulator.Options{
-		Contract: c, Faults: []string{x.Name}, Sound: sound, Now: clock.Now,
-		Sleep: func(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, d) },
-	}
+	opt.Contract, opt.Edition, opt.Now = c, x.Setup.Edition, clock.Now
+	opt.Sleep = func(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, d) }
 	e, err := emulator.New(opt)
 	if err != nil {
 		return nil, err

@@ -164,7 +164,7 @@ func (f *serveFlags) known() error {
 	}{{"fault", f.opt.Faults, faults}, {"variation", f.opt.Variations, variations}} {
 		for _, name := range k.asked {
 			if !slices.Contains(k.there, name) {
-				return usage("no %s %q%s; serve --list-%ss lists them", k.flag, name, suites.DidYouMean(name, k.there), k.flag)
+				return usage("no %s %q that --list-%ss lists%s", k.flag, name, k.flag, suites.DidYouMean(name, k.there))
 			}
 		}
 	}

@@ -18,7 +18,7 @@ var unknownFlag = regexp.MustCompile(`unknown flag: --([^\s=]+)`)
 func suggestFlag(cmd *cobra.Command, err error) error {
 	m := unknownFlag.FindStringSubmatch(err.Error())
 	if m == nil {
-		return usage("%w; %s --help lists the flags", err, cmd.CommandPath())
+		return usage("%w", err)
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -26,7 +26,7 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 			names = append(names, "--"+f.Name)
 		}
 	})
-	return usage("unknown flag --%s%s; %s --help lists the flags", m[1], suites.DidYouMean("--"+m[1], names), cmd.CommandPath())
+	return usage("unknown flag --%s, see %s --help%s", m[1], cmd.CommandPath(), suites.DidYouMean("--"+m[1], names))
 }
 
 // choice is a flag with a closed set of values.
@@ -73,5 +73,5 @@ func branch(cmd *cobra.Command, args []string) error {
 	for _, c := range cmd.Commands() {
 		names = append(names, c.Name())
 	}
-	return usage("unknown command %q for %q%s; there are %s", args[0], cmd.CommandPath(), suites.DidYouMean(args[0], names), strings.Join(names, ", "))
+	return usage("unknown command %q for %q: there are %s%s", args[0], cmd.CommandPath(), strings.Join(names, ", "), suites.DidYouMean(args[0], names))
 }
