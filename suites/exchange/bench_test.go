@@ -3,6 +3,7 @@ package exchange
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -31,5 +32,32 @@ func BenchmarkReport(b *testing.B) {
 	}
 	for b.Loop() {
 		e.Report()
+	}
+}
+
+// What a client adds to a server that answers at once.
+func BenchmarkDo(b *testing.B) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"access_token":"tok-%s","token_type":"Bearer"}`, r.Header.Get("X-N"))
+	}))
+	defer s.Close()
+	c := &contract.Contract{Endpoint: contract.Endpoint{BaseURL: s.URL, Path: "/token"}, Client: contract.Client{ID: "me", Secret: "correct-horse-battery"},
+		Grants: []contract.Grant{{Key: "client_credentials", Parameters: []contract.Field{{Name: "grant_type", Const: "client_credentials"}}}}}
+	target, err := NewTarget(c, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cl := NewClient(target, ClientOptions{})
+	defer cl.Close()
+	n := 0
+	for b.Loop() {
+		n++
+		r, err := target.Request(&c.Grants[0], "basic", Inputs{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if e := cl.Do(b.Context(), r.Header("X-N", fmt.Sprint(n))); !e.Answer().OK() {
+			b.Fatal(e.Err)
+		}
 	}
 }

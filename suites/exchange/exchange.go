@@ -51,7 +51,7 @@ type Exchange struct {
 	Encoding   string        // the Content-Encoding that was decoded
 	Truncated  bool          // the body went on beyond Options.MaxBody
 	Interim    []int         // statuses of interim answers, 100 above all
-	HeldBack   time.Duration // with ExpectContinue: how long the body was held back
+	HeldBack   time.Duration // with ExpectContinue: how long the body was held back; two seconds mean that nothing came
 	Err        error         // why the answer is not there, or not whole; a status may be there beside it
 	ErrKind    ErrKind
 	Due        time.Time     // when it was asked for
@@ -194,7 +194,7 @@ func (c *Client) Sequence(ctx context.Context, requests ...Request) []*Exchange 
 		}
 	}()
 	for i, r := range requests {
-		r.http1 = true
+		r.http1, r.fresh = true, false
 		e := c.begin(r)
 		all[i] = e
 		if !c.admit(ctx, []*Exchange{e}) {

@@ -53,6 +53,7 @@ var sensitiveParts = []string{
 var protocolWords = []string{
 	"access_token", "refresh_token", "authorization_code", "client_credentials", "client_secret", "client_id", "password",
 	"secret", "token", "code", "error", "scope", "bearer", "basic", "grant_type", "client", "user", "openid", "true", "false", "null", "http", "https",
+	"application/json", "application/x-www-form-urlencoded", "content-type", "authorization", "no-store", "no-cache", "text/html", "location",
 }
 
 // NewRedactor makes a redactor that shows the values of secrets as ${NAME}.

@@ -122,6 +122,15 @@ func TestRedactionLeavesTheRest(t *testing.T) {
 	}
 }
 
+// What the contract binds is masked if it is secret or a person's, and shown if it is a client's id or an address.
+func TestBoundValues(t *testing.T) {
+	target := bind(t, allGrants, Options{})
+	text := "http://127.0.0.1:1/token my-client alice " + env["SECRET"] + " " + env["PASSWORD"]
+	if got := target.Redactor.Redact(text); !strings.HasPrefix(got, "http://127.0.0.1:1/token my-client ${USER_NAME} ") || !strings.HasSuffix(got, " ${SECRET} ${PASSWORD}") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestLearning(t *testing.T) {
 	r := NewRedactor(map[string]string{"SECRET": "Correct-Horse"})
 	r.Show("made-up-value")

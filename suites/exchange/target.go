@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -36,7 +37,7 @@ type Options struct {
 	Now  func() time.Time // time.Now if nil
 	Rand io.Reader        // crypto/rand if nil
 
-	Secrets map[string]string // NAME to value, as contract.Bind returns them: shown as ${NAME}
+	Secrets map[string]string // NAME to value, as contract.Bind returns them: shown as ${NAME}, but for client ids
 }
 
 // A Target is a bound contract with its addresses and everything it takes to talk to them.
@@ -93,9 +94,25 @@ func NewTarget(c *contract.Contract, opt Options) (*Target, error) {
 			return nil, fmt.Errorf("proxy %q: want http://host:port", Printable(opt.Proxy, 80))
 		}
 	}
-	t.Redactor = NewRedactor(opt.Secrets)
+	t.Redactor = NewRedactor(t.withoutIDs(opt.Secrets))
 	t.learnContract()
 	return t, nil
+}
+
+// withoutIDs takes out the values that are a client's id and nothing secret: ids are shown.
+func (t *Target) withoutIDs(secrets map[string]string) map[string]string {
+	hidden := map[string]bool{}
+	for _, c := range t.Clients() {
+		hidden[c.Secret] = true
+	}
+	for _, u := range t.Users() {
+		hidden[u.UserName], hidden[u.Password] = true, true
+	}
+	kept := maps.Clone(secrets)
+	for _, c := range t.Clients() {
+		maps.DeleteFunc(kept, func(_, value string) bool { return value == c.ID && !hidden[value] })
+	}
+	return kept
 }
 
 // learnContract has the redactor know the credentials that stand in the contract itself, as those

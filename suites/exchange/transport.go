@@ -125,7 +125,7 @@ func (p *pool) put(key string, c *conn) {
 func (c *conn) alive() bool {
 	_ = c.SetReadDeadline(time.Unix(1, 0))
 	err := <-c.watched
-	_ = c.SetReadDeadline(time.Time{})
+	_ = c.SetDeadline(time.Time{})
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() && time.Since(c.idle) < idleReuse
 }
@@ -452,9 +452,6 @@ func (c *Client) encodeHTTP1(r Request, w Wire, u *url.URL, viaProxy bool) (head
 	}
 	if r.expect {
 		b.WriteString("Expect: 100-continue\r\n")
-	}
-	if r.fresh && !has("Connection") {
-		b.WriteString("Connection: close\r\n")
 	}
 	b.WriteString("\r\n")
 	return b.Bytes(), body
