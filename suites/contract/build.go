@@ -238,7 +238,7 @@ func buildGrant(name string, n *node) Grant {
 	}
 	if w := n.get("grace"); w.str() == "unlimited" {
 		g.GraceUnlimited = true
-	} else {
+	} else if w != nil {
 		g.Grace, g.GraceGiven = w.duration(), true
 	}
 	return g
