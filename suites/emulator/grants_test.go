@@ -164,7 +164,7 @@ func TestRefresh(t *testing.T) {
 	e.refreshWith(t, lost).is(t, "once", 200, "")
 	clock.add(2 * time.Second)
 	e.refreshWith(t, lost).is(t, "retried", 200, "")
-	clock.add(5 * time.Second)
+	clock.add(15 * time.Second)
 	e.refreshWith(t, lost).is(t, "after the grace period", 400, "invalid_grant")
 
 	// Public clients: a replay ends the family.
@@ -175,7 +175,7 @@ func TestRefresh(t *testing.T) {
 	start := e.ask(t, request{form: form("grant_type", "authorization_code", "code", e.freshCode(t, codeWith(e, "client", "public")), "redirect_uri", c.Client.RedirectURI, "client_id", public.ID)})
 	next := ask(start.text("refresh_token"))
 	next.is(t, "public refresh", 200, "")
-	clock.add(10 * time.Second)
+	clock.add(15 * time.Second)
 	ask(start.text("refresh_token")).is(t, "public replay", 400, "invalid_grant")
 	ask(next.text("refresh_token")).is(t, "newest after the replay", 400, "invalid_grant")
 }

@@ -76,14 +76,14 @@ func (e *Emulator) build(base string) error {
 	if e.store == nil {
 		e.store, e.sessions = newStore(), newBounded[*user](1000)
 	}
-	e.store.grace = 3 * time.Second
+	e.store.grace = 10 * time.Second
 	e.refreshLifetime = 30 * 24 * time.Hour
 	for _, g := range c.Grants {
 		switch {
 		case g.Type != refreshGrant:
 		case g.GraceUnlimited:
 			e.store.grace = -1
-		case g.Grace > 0 || g.Rotation == "always":
+		case g.GraceGiven || g.Grace > 0:
 			e.store.grace = g.Grace
 		}
 	}
@@ -477,8 +477,8 @@ func (e *Emulator) fillIn(c *contract.Contract) {
 		if g.Type == jwtBearer && g.Assertion.KeyFile == "" && c.Client.KeyFile == "" {
 			g.Assertion.KeyFile, _ = e.keyFile("grants."+g.Key+".assertion.key_file", "RS256")
 		}
-		if g.Type == refreshGrant && mine && g.Grace == 0 && !g.GraceUnlimited && g.Rotation == "" {
-			g.Grace = 3 * time.Second
+		if g.Type == refreshGrant && mine && !g.GraceGiven && !g.GraceUnlimited {
+			g.Grace, g.GraceGiven = 10*time.Second, true
 		}
 	}
 	if users && c.User == nil {
@@ -539,6 +539,15 @@ func (e *Emulator) fillIn(c *contract.Contract) {
 	} else if len(c.Scopes.Grantable) == 0 && len(c.Scopes.Request) == 0 && takesScope(c) {
 		c.Scopes.Grantable, c.Scopes.Forbidden = []string{"read", "write", "openid"}, []string{"admin"}
 	}
+	if e.edition != "oauth20" && !mine && e.issuesCodes(c) {
+		// From RFC 9700 on, public clients have to use PKCE here: the harness has to know.
+		if c.AuthorizationEndpoint == nil {
+			c.AuthorizationEndpoint = &contract.AuthorizationEndpoint{URL: e.base + "/authorize"}
+		}
+		if c.AuthorizationEndpoint.PKCE == "" {
+			c.AuthorizationEndpoint.PKCE = "optional"
+		}
+	}
 	if c.Resource == nil && c.Token.Use == "bearer_header" {
 		c.Resource = &contract.Resource{URL: e.base + resourcePath}
 	}
@@ -573,7 +582,7 @@ func takesScope(c *contract.Contract) bool {
 
 // fillClients adds the client fixtures that rules ask for.
 func (e *Emulator) fillClients(c *contract.Contract, mine bool) {
-	if c.Client.RedirectURI == "" && e.dialectNeedsRedirect(c) {
+	if c.Client.RedirectURI == "" && e.issuesCodes(c) {
 		c.Client.RedirectURI = "https://client.example/callback"
 	}
 	methods := slices.DeleteFunc(slices.Clone(c.Client.Methods()), func(m string) bool { return m != "basic" && m != "post" })
@@ -623,7 +632,7 @@ func (e *Emulator) fillClients(c *contract.Contract, mine bool) {
 	}
 }
 
-func (e *Emulator) dialectNeedsRedirect(c *contract.Contract) bool {
+func (e *Emulator) issuesCodes(c *contract.Contract) bool {
 	return slices.ContainsFunc(c.Grants, func(g contract.Grant) bool { return g.Type == authorizationCode })
 }
 
