@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -79,7 +81,7 @@ func lookPath(ts *testscript.TestScript) string {
 }
 
 // served runs the emulator while the script lasts, and sets URL and the variables of --print-env:
-// served appsecplus --fault response.content-type
+// served appsecplus --fault response.content-type; stopped ends it and holds that it ends well.
 func served(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
@@ -98,12 +100,12 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv(name, strings.ReplaceAll(strings.Trim(value, "'"), `'\''`, "'"))
 	}
 	cmd, stdout := start(ts, args...)
-	ts.Defer(func() {
-		cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
-			ts.Logf("serve: %v", err)
-		}
+	end := sync.OnceValue(func() error {
+		cmd.Process.Signal(syscall.SIGTERM)
+		return cmd.Wait()
 	})
+	ts.Defer(func() { end() })
+	ts.SetCmd("stopped", func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(end()) })
 	line, err := stdout.ReadString('\n')
 	ts.Check(err)
 	_, url, ok := strings.Cut(strings.TrimSpace(line), " at ")
