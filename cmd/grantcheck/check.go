@@ -137,7 +137,7 @@ func (f *checkFlags) run(cmd *cobra.Command, names []string) error {
 	if len(runs) < len(subjects) {
 		run.Interrupted, run.Complete = true, false
 	}
-	run.Command = commandLine(os.Args[1:])
+	run.Command = commandLine(os.Args[1:], subjects)
 	run.Summarize()
 	run.Decide(gate)
 	if err := writeRun(cmd, to, run, f.verbose); err != nil {
@@ -194,7 +194,7 @@ func (f *checkFlags) rehearse(cmd *cobra.Command, names []string, labels map[str
 		return usage("%w", err)
 	}
 	run.Interrupted = cmd.Context().Err() != nil
-	run.Command = commandLine(os.Args[1:])
+	run.Command = commandLine(os.Args[1:], nil)
 	run.Summarize()
 	run.Decide(report.Gate{})
 	if err := writeRun(cmd, to, run, f.verbose); err != nil {

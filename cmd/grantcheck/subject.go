@@ -253,22 +253,25 @@ func (f *subjectFlags) await(ctx context.Context, s *subject, p *progress) {
 	}
 }
 
-// commandLine is how the program was called, without passwords in addresses.
-func commandLine(args []string) string {
+// commandLine is how the program was called: values of variables stand as
+// ${NAME}, and no address has a password in it.
+func commandLine(args []string, subjects []*subject) string {
 	out := []string{"grantcheck"}
 	for _, a := range args {
-		flag, value, ok := strings.Cut(a, "=")
-		if !ok {
-			flag, value = "", a
-		} else {
-			flag += "="
+		for _, s := range subjects {
+			for name, value := range s.exchange.Secrets {
+				a = strings.ReplaceAll(a, value, "${"+name+"}")
+			}
+		}
+		flag, value := "", a
+		if i := strings.LastIndex(a[:max(0, strings.Index(a, "://"))], "="); i >= 0 {
+			flag, value = a[:i+1], a[i+1:]
 		}
 		if u, err := url.Parse(value); err == nil && u.User != nil {
-			u.User = url.User("***")
-			a = flag + u.String()
+			a = flag + u.Redacted()
 		}
 		if strings.ContainsAny(a, " \t\n'\"$&|;<>()*?[]#~`\\") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+			a = quote(a)
 		}
 		out = append(out, a)
 	}
