@@ -179,7 +179,7 @@ func (r *Redactor) Redact(s string) string {
 	if len(r.needles) == 0 {
 		return s
 	}
-	return r.redact(s, 0)
+	return r.redact(s)
 }
 
 // Contains reports whether a secret stands in text, however encoded.
@@ -189,7 +189,8 @@ func Contains(text, secret string) bool {
 	}
 	r := &Redactor{known: map[string]string{}, needles: map[[4]byte][]needle{}}
 	r.add(secret, "*")
-	return len(r.find(text, 0)) > 0
+	spans, _ := (&search{r: r, budget: budgetFor(text)}).find(text, 0)
+	return len(spans) > 0
 }
 
 type span struct {
@@ -197,8 +198,18 @@ type span struct {
 	shown    string
 }
 
-func (r *Redactor) redact(s string, depth int) string {
-	spans := r.find(s, depth)
+// unreadable stands for a text with more layers of encodings than there is time to undo.
+const unreadable = "[not shown: encoded too many times over]"
+
+func (r *Redactor) redact(s string) string {
+	spans, ok := (&search{r: r, budget: budgetFor(s)}).find(s, 0)
+	if !ok {
+		return unreadable
+	}
+	return replace(s, spans)
+}
+
+func replace(s string, spans []span) string {
 	if len(spans) == 0 {
 		return s
 	}
@@ -223,19 +234,43 @@ func (r *Redactor) redact(s string, depth int) string {
 	return b.String()
 }
 
+// A search looks for the needles of a redactor in one text. Its budget, in bytes looked at, keeps a
+// text made to have many decodings from taking for ever: what cannot be searched is not shown.
+type search struct {
+	r      *Redactor
+	budget int
+}
+
+func budgetFor(s string) int { return 1<<20 + 200*len(s) }
+
 // find returns where secrets stand in s. What one encoder wrote over another's work is undone
-// kind by kind, three layers deep, as only the right order brings the value back.
-func (r *Redactor) find(s string, depth int) (spans []span) {
+// kind by kind, three layers deep, as only the right order brings the value back. ok is false when
+// the budget did not last.
+func (f *search) find(s string, depth int) (spans []span, ok bool) {
+	kinds := escapeKinds
+	if depth > 0 || len(s) > maxKindwise {
+		kinds = kinds[:1]
+	}
 	layer := []text{plainText(s)}
 	var seen map[string]bool
 	tried := map[place]bool{}
 	for n := 0; ; n++ {
 		var next []text
 		for _, t := range layer {
-			spans = append(spans, r.match(t)...)
+			if f.budget -= len(t.b); f.budget < 0 {
+				return nil, false
+			}
+			spans = append(spans, f.r.match(t)...)
 			if depth < 2 {
-				spans = append(spans, r.inBase64(t, depth, tried)...)
-				spans = append(spans, r.inHex(t, depth, tried)...)
+				inner, ok := f.inBase64(t, depth, tried)
+				if !ok {
+					return nil, false
+				}
+				spans = append(spans, inner...)
+				if inner, ok = f.inHex(t, depth, tried); !ok {
+					return nil, false
+				}
+				spans = append(spans, inner...)
 			}
 			if n == 3 || !bytes.ContainsAny(t.b, anyEscape) {
 				continue
@@ -243,18 +278,15 @@ func (r *Redactor) find(s string, depth int) (spans []span) {
 			if seen == nil {
 				seen = map[string]bool{s: true}
 			}
-			for _, kinds := range escapeKinds {
-				if len(s) > maxKindwise && kinds != anyEscape {
-					continue
-				}
-				if plain, changed := t.decode(kinds); changed && !seen[string(plain.b)] {
+			for _, kind := range kinds {
+				if plain, changed := t.decode(kind); changed && !seen[string(plain.b)] {
 					seen[string(plain.b)] = true
 					next = append(next, plain)
 				}
 			}
 		}
 		if layer = next; len(layer) == 0 {
-			return spans
+			return spans, true
 		}
 	}
 }
@@ -266,7 +298,7 @@ type place struct{ from, length int }
 // at once, which misses rare nestings.
 const maxKindwise = 64 << 10
 
-// What starts an escape, by kind, and all of them together.
+// What starts an escape, all kinds together, and each by itself.
 const anyEscape = "%\\&"
 
 var escapeKinds = []string{anyEscape, "%", "\\", "&"}
@@ -288,15 +320,14 @@ func (r *Redactor) match(t text) (spans []span) {
 }
 
 // inBase64 decodes every run of base64 characters at its four alignments.
-func (r *Redactor) inBase64(t text, depth int, tried map[place]bool) (spans []span) {
-	for _, run := range runs(t.b, r.least*4/3, isBase64) {
+func (f *search) inBase64(t text, depth int, tried map[place]bool) (spans []span, ok bool) {
+	for _, run := range runs(t.b, f.r.least*4/3, isBase64) {
 		at := place{t.from[run[0]], run[1] - run[0]}
 		if tried[at] {
 			continue
 		}
 		tried[at] = true
-		b := t.b[run[0]:run[1]]
-		norm := strings.NewReplacer("-", "+", "_", "/").Replace(string(b))
+		norm := strings.NewReplacer("-", "+", "_", "/").Replace(string(t.b[run[0]:run[1]]))
 		for off := 0; off < 4 && off < len(norm); off++ {
 			part := norm[off:]
 			if len(part)%4 == 1 {
@@ -306,7 +337,10 @@ func (r *Redactor) inBase64(t text, depth int, tried map[place]bool) (spans []sp
 			if err != nil || len(plain) < 4 {
 				continue
 			}
-			found := r.find(string(plain), depth+1)
+			found, ok := f.find(string(plain), depth+1)
+			if !ok {
+				return nil, false
+			}
 			if len(found) == 0 {
 				continue
 			}
@@ -315,21 +349,21 @@ func (r *Redactor) inBase64(t text, depth int, tried map[place]bool) (spans []sp
 				for end < len(t.b) && t.b[end] == '=' && end < run[1]+2 {
 					end++
 				}
-				spans = append(spans, span{t.from[run[0]], t.to[end-1], "base64(" + r.redact(string(plain), depth+1) + ")"})
+				spans = append(spans, span{t.from[run[0]], t.to[end-1], "base64(" + replace(string(plain), found) + ")"})
 				break
 			}
-			for _, f := range found {
-				from := run[0] + off + f.from/3*4
-				to := min(run[1], run[0]+off+(f.to+2)/3*4)
-				spans = append(spans, span{t.from[from], t.to[to-1], f.shown})
+			for _, s := range found {
+				from := run[0] + off + s.from/3*4
+				to := min(run[1], run[0]+off+(s.to+2)/3*4)
+				spans = append(spans, span{t.from[from], t.to[to-1], s.shown})
 			}
 		}
 	}
-	return spans
+	return spans, true
 }
 
-func (r *Redactor) inHex(t text, depth int, tried map[place]bool) (spans []span) {
-	for _, run := range runs(t.b, r.least*2, isHex) {
+func (f *search) inHex(t text, depth int, tried map[place]bool) (spans []span, ok bool) {
+	for _, run := range runs(t.b, f.r.least*2, isHex) {
 		at := place{t.from[run[0]], run[0] - run[1]}
 		if tried[at] {
 			continue
@@ -341,12 +375,16 @@ func (r *Redactor) inHex(t text, depth int, tried map[place]bool) (spans []span)
 			if err != nil {
 				continue
 			}
-			for _, f := range r.find(string(plain), depth+1) {
-				spans = append(spans, span{t.from[run[0]+off+2*f.from], t.to[run[0]+off+2*f.to-1], f.shown})
+			found, ok := f.find(string(plain), depth+1)
+			if !ok {
+				return nil, false
+			}
+			for _, s := range found {
+				spans = append(spans, span{t.from[run[0]+off+2*s.from], t.to[run[0]+off+2*s.to-1], s.shown})
 			}
 		}
 	}
-	return spans
+	return spans, true
 }
 
 func runs(b []byte, shortest int, is func(byte) bool) (out [][2]int) {

@@ -131,6 +131,21 @@ func TestBoundValues(t *testing.T) {
 	}
 }
 
+// A text made to have endless decodings takes bounded time, and is not shown.
+func TestTextsWithEndlessDecodings(t *testing.T) {
+	r := NewRedactor(map[string]string{"SECRET": "correct-horse"})
+	var b strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&b, `%%25%%32%%35\\u0026amp;#x25;%dcorrecthorsecorrecthorse\u0025`, i)
+	}
+	if got := r.Redact(b.String()[:60000]); got != unreadable && len(got) < 1000 {
+		t.Errorf("%.100q", got)
+	}
+	if got := r.Redact(strings.Repeat("correct-horse ", 50_000)); strings.Contains(got, "correct") {
+		t.Errorf("%.100q", got)
+	}
+}
+
 func TestLearning(t *testing.T) {
 	r := NewRedactor(map[string]string{"SECRET": "Correct-Horse"})
 	r.Show("made-up-value")

@@ -79,6 +79,9 @@ func NewTarget(c *contract.Contract, opt Options) (*Target, error) {
 		t.base = moveBase(opt.URL, c.Endpoint.Path)
 	}
 	u, err := url.Parse(address)
+	if err == nil && u.User != nil {
+		return nil, fmt.Errorf("token endpoint %s: an address holds no credentials; they belong to the client of contract %s", u.Redacted(), c.Name)
+	}
 	if err != nil || !u.IsAbs() || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("token endpoint %q: not an absolute http or https address; set endpoint.base_url in contract %s, or --url", address, c.Name)
 	}
