@@ -773,10 +773,12 @@ func (p *page) exit(r *Run) {
 		if r.ExitCode == ExitOK {
 			color = dim
 		}
-		for i, l := range wrap(clean(r.ExitReason), p.width()-8) {
-			label := pad("exit "+strconv.Itoa(r.ExitCode), 8)
+		code := "exit " + strconv.Itoa(r.ExitCode)
+		column := max(8, len(code)+2)
+		for i, l := range wrap(clean(r.ExitReason), p.width()-column) {
+			label := pad(code, column)
 			if i > 0 {
-				label = strings.Repeat(" ", 8)
+				label = strings.Repeat(" ", column)
 			}
 			p.line(p.paint(color, label) + l)
 		}

@@ -100,6 +100,9 @@ func (e *engine) findGolden(ctx context.Context) (wrong []report.Preflight) {
 			break
 		}
 	}
+	if ctx.Err() != nil {
+		return nil // nothing is known to be wrong
+	}
 	return e.whatIsWrong(answers, missing)
 }
 

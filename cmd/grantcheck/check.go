@@ -102,6 +102,9 @@ func (f *checkFlags) run(cmd *cobra.Command, names []string) error {
 		defer s.close()
 	}
 	line := newProgress(cmd.ErrOrStderr())
+	if f.prompt {
+		line.w = nil // the questions stand there
+	}
 	var cfgs []suites.Config
 	for _, s := range subjects {
 		cfg := f.config(s, labels)

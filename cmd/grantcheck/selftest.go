@@ -109,7 +109,7 @@ func judge(ctx context.Context, x emulator.Fault, opt emulator.Options) (*report
 	}
 	defer e.Close()
 	return suites.Run(ctx, suites.Config{
-		Contract: e.Contract(), Exchange: exchange.Options{Timeout: 5 * time.Second}, Edition: x.Setup.Edition, Emulated: true,
+		Contract: e.Contract(), Exchange: exchange.Options{Timeout: 5 * time.Second, Proxy: e.ProxyURL()}, Edition: x.Setup.Edition, Emulated: true,
 		Selection: suites.Selection{Rules: []string{x.Rule}}, Allow: []string{"all"}, Parallel: 1, Plain: true, Clock: clock,
 	})
 }
