@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -406,21 +405,6 @@ func (e handshakeError) Unwrap() error { return e.error }
 // Addresses resolves the host of the token endpoint, for [Request.To].
 func (c *Client) Addresses(ctx context.Context) ([]string, error) {
 	return net.DefaultResolver.LookupHost(ctx, c.target.token.Hostname())
-}
-
-// ---- pace ----
-
-// WaitFor returns how long to wait after a throttled answer: its Retry-After, else fallback, at
-// most limit.
-func (e *Exchange) WaitFor(fallback, limit time.Duration) time.Duration {
-	wait, ok := e.RetryAfter()
-	if !ok {
-		wait = fallback
-	}
-	if wait == math.MaxInt64 {
-		return limit
-	}
-	return min(wait, limit)
 }
 
 // checkWire refuses what would not be one request: line breaks in fields, blanks in the target.

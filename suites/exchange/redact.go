@@ -108,7 +108,7 @@ func (r *Redactor) Learn(part, value string) {
 		case strings.HasPrefix(secret, value) && utf8.RuneCountInString(secret[len(value):]) == 1:
 			r.add(value, strings.TrimSuffix(name, "}")+"%?}")
 			return
-		case value == swapCase(secret):
+		case value == SwapCase(secret):
 			r.add(value, strings.TrimSuffix(name, "}")+"~~}")
 			return
 		case strings.Contains(value, secret) && len(value) <= len(secret)+4:
@@ -124,9 +124,7 @@ func (r *Redactor) Learn(part, value string) {
 }
 
 // SwapCase swaps upper and lower case letters, for the probe that needs it.
-func SwapCase(s string) string { return swapCase(s) }
-
-func swapCase(s string) string {
+func SwapCase(s string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsUpper(c) {
 			return unicode.ToLower(c)
