@@ -286,7 +286,12 @@ var refreshRules = []Rule{
 		Fault:    "Narrowing the access token permanently narrows the refresh token.",
 		Effects:  []Effect{ConsumesRefresh, MintsToken},
 		Check: func(c *Case) {
-			token, from := c.RefreshToken("")
+			a, b, two := c.twoPlainScopes()
+			if !two {
+				c.NotApplicable("the contract names no two scopes")
+			}
+			scope := append([]string{a, b}, keepsRefresh(c.Contract().Scopes.Request)...)
+			token, from := c.refreshTokenFor(scope)
 			original, known := from.Answer.Scopes()
 			narrow := slices.DeleteFunc(slices.Clone(original), func(s string) bool { return s == "openid" || s == "offline_access" })
 			if !known || len(original) < 2 || len(narrow) == 0 {
@@ -609,6 +614,11 @@ func (c *Case) refreshTokenFor(scope []string) (token string, from *Sample) {
 		c.NotApplicable("the answer to a request for scope %q carries no refresh token", strings.Join(scope, " "))
 	}
 	return token, from
+}
+
+// keepsRefresh returns the scopes without which a server may give no refresh token.
+func keepsRefresh(scope []string) []string {
+	return slices.DeleteFunc(slices.Clone(scope), func(s string) bool { return s != "openid" && s != "offline_access" })
 }
 
 // rotated refreshes once and returns the old and the new refresh token; without rotation the rule

@@ -46,9 +46,22 @@ type Setup struct {
 // Faults lists every fault: by group in the order of the catalogue, then as written.
 func Faults() []Fault {
 	return slices.Concat(
+		transportFaults,
 		requestFaults,
 		clientAuthFaults,
 		clientCredentialsFaults,
+		passwordFaults,
+		authorizationCodeFaults,
+		pkceFaults,
+		refreshFaults,
+		responseFaults,
+		errorFaults,
+		headersFaults,
+		throttlingFaults,
+		robustnessFaults,
+		hygieneFaults,
+		pageFaults,
+		documentedFaults,
 	)
 }
 

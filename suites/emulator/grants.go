@@ -337,12 +337,17 @@ func (f *flow) pkce(c *code) *refusal {
 	if r := f.require(atVerifierSyntax, verifierSyntax(verifier), badVerifier, "code_verifier"); r != nil {
 		return r
 	}
-	fits := equalSecret(c.challenge, verifier)
+	match := equalSecret(c.challenge, verifier)
 	if c.challengeMethod == "S256" {
-		sum := sha256.Sum256([]byte(verifier))
-		fits = equalSecret(c.challenge, b64.EncodeToString(sum[:]))
+		match = fits(c.challenge, verifier)
 	}
-	return f.require(atVerifierMatch, fits, badVerifier, "code_verifier")
+	return f.require(atVerifierMatch, match, badVerifier, "code_verifier")
+}
+
+// fits compares a verifier with an S256 challenge.
+func fits(challenge, verifier string) bool {
+	sum := sha256.Sum256([]byte(verifier))
+	return equalSecret(challenge, b64.EncodeToString(sum[:]))
 }
 
 // verifierSyntax is RFC 7636 section 4.1: 43 to 128 unreserved characters.

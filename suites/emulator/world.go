@@ -88,8 +88,8 @@ func (e *Emulator) build(base string) error {
 		}
 	}
 	if l := c.Token.CodeLifetime; l != nil {
-		if n, ok := l.Const.(int); ok {
-			e.behaviour.codeLifetime = time.Duration(n) * time.Second
+		if n, ok := l.Const.(float64); ok {
+			e.behaviour.codeLifetime = time.Duration(n * float64(time.Second))
 		}
 	}
 	e.dialect = newDialect(c)
@@ -223,7 +223,7 @@ func (e *Emulator) value(c *contract.Contract, where string) (string, error) {
 	case last == "name" && parts[0] == "user", last == "name" && parts[0] == "users":
 		return userName(parts[1]), nil
 	case last == "password" && parts[len(parts)-2] == "non_ascii":
-		return "pässwörd-€-" + e.made(where)[:16], nil
+		return "pässwörd-ÿ-" + e.made(where)[:16], nil
 	case last == "password":
 		return e.made(where)[:24], nil
 	case strings.HasSuffix(where, "claims.iss"):
@@ -489,7 +489,7 @@ func (e *Emulator) fillIn(c *contract.Contract) {
 			if _, ok := c.UserNamed(name); !ok {
 				password := e.made("users." + name + ".password")[:24]
 				if name == "non_ascii" {
-					password = "pässwörd-€-" + password[:16]
+					password = "pässwörd-ÿ-" + password[:16]
 				}
 				c.Users = append(c.Users, contract.User{Name: name, UserName: userName(name), Password: password})
 			}
