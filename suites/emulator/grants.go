@@ -83,7 +83,7 @@ func (f *flow) dispatch() *refusal {
 		}
 	}
 	f.parameter = ""
-	return nil
+	return f.limitTokens()
 }
 
 // handled parameters are asked for by client authentication or by their grant.

@@ -148,14 +148,30 @@ func (l *limiter) take(key string, now time.Time, factor float64, commit bool) (
 	return 0, int(q.tokens), reset
 }
 
-// limit asks every rate limit that is for this request.
+// limit asks the rate limits that are for this request, whoever it really comes from.
 func (f *flow) limit() *refusal {
 	if len(f.e.limiters) == 0 {
 		return nil
 	}
 	f.present()
+	r := f.limitBy(func(l *limiter) bool { return l.Counts != "successes" })
+	f.cred = credentials{}
+	return r
+}
+
+// limitTokens asks the limits that count tokens, once the client is known.
+func (f *flow) limitTokens() *refusal {
+	return f.limitBy(func(l *limiter) bool { return l.Counts == "successes" })
+}
+
+func (f *flow) limitBy(which func(*limiter) bool) *refusal {
 	var wait time.Duration
+	asked := false
 	for _, l := range f.e.limiters {
+		if !which(l) {
+			continue
+		}
+		asked = true
 		if len(l.Grants) > 0 && (f.grant == nil || !slices.Contains(l.Grants, f.grant.Key)) {
 			continue
 		}
@@ -174,7 +190,9 @@ func (f *flow) limit() *refusal {
 		f.limits = append(f.limits, limitState{l, key, left, reset})
 		wait = max(wait, w)
 	}
-	f.cred = credentials{}
+	if !asked {
+		return nil
+	}
 	return f.check(atLimit, func() *refusal {
 		if wait == 0 {
 			return nil

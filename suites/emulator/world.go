@@ -869,7 +869,7 @@ func (e *Emulator) makeLimits() {
 			}
 		}
 		if len(limits) == 0 && e.throttles() {
-			// No number is documented: a small quota for the client that may be spent.
+			// No number is documented: a small quota of tokens for the client that may be spent.
 			l := Limit{Requests: 60, Per: 10 * time.Second, Kind: "sliding", Clients: []string{"sacrificial"}, Counts: "successes"}
 			if own(e.bound) {
 				l.Headers = true
