@@ -78,8 +78,10 @@ func (f *flow) grantCode(q *authorizationRequest) (*code, *refusal) {
 	f.scope = scope
 	a := f.e.newAuthorization(f, q.user)
 	a.grant, a.nonce, a.parameters = authorizationCode, q.nonce, q.parameters
-	c := &code{value: f.b.newToken(f, "code"), auth: a, redirectURI: q.redirectURI, challenge: q.challenge, challengeMethod: q.method,
-		asked: names, expires: f.now.Add(f.b.codeLifetime)}
+	c := &code{
+		value: f.b.newToken(f, "code"), auth: a, redirectURI: q.redirectURI, challenge: q.challenge, challengeMethod: q.method,
+		asked: names, expires: f.now.Add(f.b.codeLifetime),
+	}
 	f.e.store.addCode(c)
 	return c, nil
 }
@@ -96,8 +98,10 @@ func (d *dialect) codeGrant() *grant {
 
 // authorizationOf reads the parameters of an authorization request.
 func (f *flow) authorizationOf(v url.Values) *authorizationRequest {
-	q := &authorizationRequest{redirectURI: v.Get("redirect_uri"), scope: v.Get("scope"), nonce: v.Get("nonce"), state: v.Get("state"),
-		challenge: v.Get("code_challenge"), method: v.Get("code_challenge_method"), parameters: map[string]string{}, user: f.e.primaryUser}
+	q := &authorizationRequest{
+		redirectURI: v.Get("redirect_uri"), scope: v.Get("scope"), nonce: v.Get("nonce"), state: v.Get("state"),
+		challenge: v.Get("code_challenge"), method: v.Get("code_challenge_method"), parameters: map[string]string{}, user: f.e.primaryUser,
+	}
 	if q.challenge != "" && q.method == "" {
 		q.method = "plain"
 	}
@@ -276,8 +280,10 @@ func (f *flow) serveCodeHook() *answer {
 			v.Set(name, s)
 		}
 	}
-	for name, value := range map[string]string{"redirect_uri": text("redirect_uri"), "scope": text("scope"), "nonce": text("nonce"), "state": text("state"),
-		"code_challenge": text("challenge", "code_challenge"), "code_challenge_method": text("challenge_method", "code_challenge_method")} {
+	for name, value := range map[string]string{
+		"redirect_uri": text("redirect_uri"), "scope": text("scope"), "nonce": text("nonce"), "state": text("state"),
+		"code_challenge": text("challenge", "code_challenge"), "code_challenge_method": text("challenge_method", "code_challenge_method"),
+	} {
 		if value != "" {
 			v.Set(name, value)
 		}

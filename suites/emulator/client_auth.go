@@ -222,8 +222,10 @@ func (f *flow) authenticateAssertion() *refusal {
 	if r := f.require(atAuthMethod, f.b.methodFor(f, f.client, "jwt"), wrongAuthMethod); r != nil {
 		return r
 	}
-	if r := f.verifyJWT(t, jwtPoints{atAssertionAlg, atAssertionSignature, atAssertionAudience, atAssertionExp, atAssertionExpired,
-		atAssertionNotBefore, atAssertionIssued}, f.client.algs, append(f.e.audiences(), f.client.audiences...), true, no); r != nil {
+	if r := f.verifyJWT(t, jwtPoints{
+		atAssertionAlg, atAssertionSignature, atAssertionAudience, atAssertionExp, atAssertionExpired,
+		atAssertionNotBefore, atAssertionIssued,
+	}, f.client.algs, append(f.e.audiences(), f.client.audiences...), true, no); r != nil {
 		return r
 	}
 	jti, _ := t.claims["jti"].(string)

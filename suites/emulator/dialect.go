@@ -54,18 +54,24 @@ var sources = map[string]string{
 }
 
 // standardParameters have a meaning at a token, revocation or introspection endpoint.
-var standardParameters = []string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type",
+var standardParameters = []string{
+	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type",
 	"scope", "username", "password", "code", "redirect_uri", "code_verifier", "refresh_token", "assertion",
 	"token", "token_type_hint", "subject_token", "subject_token_type", "actor_token", "actor_token_type",
-	"requested_token_type", "device_code", "resource", "audience"}
+	"requested_token_type", "device_code", "resource", "audience",
+}
 
 // standardMembers are the parts of an answer.
-var standardMembers = []string{"access_token", "token_type", "expires_in", "expires_at", "issued_at", "refresh_token", "scope",
-	"id_token", "error", "error_description", "error_uri"}
+var standardMembers = []string{
+	"access_token", "token_type", "expires_in", "expires_at", "issued_at", "refresh_token", "scope",
+	"id_token", "error", "error_description", "error_uri",
+}
 
 func newDialect(c *contract.Contract) *dialect {
-	d := &dialect{c: c, parts: map[string]string{}, known: map[string]bool{}, queryParameters: map[string]bool{},
-		byType: map[string][]*grant{}, byPath: map[string]*contract.Endpoint{}}
+	d := &dialect{
+		c: c, parts: map[string]string{}, known: map[string]bool{}, queryParameters: map[string]bool{},
+		byType: map[string][]*grant{}, byPath: map[string]*contract.Endpoint{},
+	}
 	for _, n := range standardParameters {
 		d.known[n] = true
 	}

@@ -174,8 +174,14 @@ func (f *flow) introspect(value string) object {
 	case f.access != nil && !f.e.store.accessEnded(f.access) && f.now.Before(f.access.expires):
 		t := f.access
 		auth = t.auth
-		body = object{{Name: "active", Value: true}, {Name: "token_type", Value: "Bearer"}, {Name: "exp", Value: t.expires.Unix()}, {Name: "iat", Value: t.issued.Unix()},
-			{Name: "scope", Value: strings.Join(t.scope, " ")}, {Name: "aud", Value: f.e.base + "/resource"}}
+		body = object{
+			{Name: "active", Value: true},
+			{Name: "token_type", Value: "Bearer"},
+			{Name: "exp", Value: t.expires.Unix()},
+			{Name: "iat", Value: t.issued.Unix()},
+			{Name: "scope", Value: strings.Join(t.scope, " ")},
+			{Name: "aud", Value: f.e.base + "/resource"},
+		}
 		if t.jti != "" {
 			body = append(body, member{Name: "jti", Value: t.jti})
 		}

@@ -145,9 +145,6 @@ func refuse(why reason, about ...string) *refusal {
 	return &r
 }
 
-// with changes the code of a refusal where the standard's differs from its reason's usual one.
-func (r *refusal) with(code string) *refusal { r.Code = code; return r }
-
 // flow is one request on its way through the emulator: all that a hook may want to know.
 type flow struct {
 	e        *Emulator
@@ -164,7 +161,6 @@ type flow struct {
 	params    parameters // as they came, body then counted query
 	query     parameters // of the URL, counted or not
 	form      map[string]string
-	repeated  map[string]bool
 	parameter string // at atDocumentedParam and atConstant: the name
 
 	cred   credentials

@@ -87,9 +87,11 @@ func (f *flow) dispatch() *refusal {
 }
 
 // handled parameters are asked for by client authentication or by their grant.
-var handled = map[string]bool{"grant_type": true, "client_id": true, "client_secret": true, "client_assertion": true,
+var handled = map[string]bool{
+	"grant_type": true, "client_id": true, "client_secret": true, "client_assertion": true,
 	"client_assertion_type": true, "code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true,
-	"username": true, "password": true, "assertion": true}
+	"username": true, "password": true, "assertion": true,
+}
 
 // runGrant lets the grant decide; it leaves f.authorization and f.scope.
 func (f *flow) runGrant() *refusal {
@@ -479,8 +481,10 @@ func (f *flow) jwtBearerGrant() *refusal {
 	if r := holds(atGrantAssertionSubject, sub != "" || is.noSubject, "sub"); r != nil {
 		return r
 	}
-	if r := f.verifyJWT(t, jwtPoints{atGrantAssertionAlg, atGrantAssertionSignature, atGrantAssertionAudience, atGrantAssertionExp,
-		atGrantAssertionExpired, atGrantAssertionNotBefore, atGrantAssertionIssued}, is.algs, append(f.e.audiences(), is.audiences...), false, no); r != nil {
+	if r := f.verifyJWT(t, jwtPoints{
+		atGrantAssertionAlg, atGrantAssertionSignature, atGrantAssertionAudience, atGrantAssertionExp,
+		atGrantAssertionExpired, atGrantAssertionNotBefore, atGrantAssertionIssued,
+	}, is.algs, append(f.e.audiences(), is.audiences...), false, no); r != nil {
 		return r
 	}
 	if r := f.decideScope(f.e.scopes.grantable, f.e.scopes.standard, false); r != nil {

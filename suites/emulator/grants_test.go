@@ -229,8 +229,14 @@ func (e *Emulator) assertion(fixture string, change func(header, claims *object,
 
 func (e *Emulator) claimsOf(id string) object {
 	now := e.now()
-	return object{{Name: "iss", Value: id}, {Name: "sub", Value: id}, {Name: "aud", Value: e.URL()},
-		{Name: "iat", Value: now.Unix()}, {Name: "exp", Value: now.Add(time.Minute).Unix()}, {Name: "jti", Value: e.randomToken()}}
+	return object{
+		{Name: "iss", Value: id},
+		{Name: "sub", Value: id},
+		{Name: "aud", Value: e.URL()},
+		{Name: "iat", Value: now.Unix()},
+		{Name: "exp", Value: now.Add(time.Minute).Unix()},
+		{Name: "jti", Value: e.randomToken()},
+	}
 }
 
 func TestClientAssertion(t *testing.T) {

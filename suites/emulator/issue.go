@@ -108,10 +108,19 @@ func (f *flow) jwtAccess(t *accessToken) string {
 		sub = a.user.sub
 	}
 	key := f.b.signingKey(f, "access_token")
-	d := &draft{Kind: "access_token", Key: key,
+	d := &draft{
+		Kind: "access_token", Key: key,
 		Header: object{{Name: "alg", Value: key.alg}, {Name: "typ", Value: "at+jwt"}, {Name: "kid", Value: key.kid}},
-		Claims: object{{Name: "iss", Value: f.e.issuer}, {Name: "sub", Value: sub}, {Name: "aud", Value: f.e.base + "/resource"},
-			{Name: "client_id", Value: clientID}, {Name: "iat", Value: t.issued.Unix()}, {Name: "exp", Value: t.expires.Unix()}, {Name: "jti", Value: t.jti}}}
+		Claims: object{
+			{Name: "iss", Value: f.e.issuer},
+			{Name: "sub", Value: sub},
+			{Name: "aud", Value: f.e.base + "/resource"},
+			{Name: "client_id", Value: clientID},
+			{Name: "iat", Value: t.issued.Unix()},
+			{Name: "exp", Value: t.expires.Unix()},
+			{Name: "jti", Value: t.jti},
+		},
+	}
 	if len(t.scope) > 0 {
 		d.Claims = append(d.Claims, member{Name: "scope", Value: strings.Join(t.scope, " ")})
 	}
@@ -167,12 +176,21 @@ func standardWantsIDToken(f *flow) bool {
 func (f *flow) idToken(is *issue) string {
 	a := f.authorization
 	key := f.b.signingKey(f, "id_token")
-	d := &draft{Kind: "id_token", Key: key,
+	d := &draft{
+		Kind: "id_token", Key: key,
 		Header: object{{Name: "alg", Value: key.alg}, {Name: "typ", Value: "JWT"}, {Name: "kid", Value: key.kid}},
-		Claims: object{{Name: "iss", Value: f.e.issuer}, {Name: "sub", Value: a.user.sub}, {Name: "aud", Value: a.client.id},
-			{Name: "exp", Value: f.now.Add(5 * time.Minute).Unix()}, {Name: "iat", Value: f.now.Unix()},
-			{Name: "auth_time", Value: a.authTime.Unix()}, {Name: "amr", Value: []string{"pwd"}},
-			{Name: "at_hash", Value: halfHash(key.alg, is.AccessToken)}, {Name: "sid", Value: a.sid}}}
+		Claims: object{
+			{Name: "iss", Value: f.e.issuer},
+			{Name: "sub", Value: a.user.sub},
+			{Name: "aud", Value: a.client.id},
+			{Name: "exp", Value: f.now.Add(5 * time.Minute).Unix()},
+			{Name: "iat", Value: f.now.Unix()},
+			{Name: "auth_time", Value: a.authTime.Unix()},
+			{Name: "amr", Value: []string{"pwd"}},
+			{Name: "at_hash", Value: halfHash(key.alg, is.AccessToken)},
+			{Name: "sid", Value: a.sid},
+		},
+	}
 	if a.nonce != "" && f.grant.kind != refreshGrant {
 		d.Claims = append(d.Claims, member{Name: "nonce", Value: a.nonce})
 	}

@@ -142,16 +142,29 @@ func (k *signingKey) public() verifyKey {
 // jwk is the public key as a JWK.
 func (k *signingKey) jwk() object {
 	if k.rsa != nil {
-		return object{{Name: "kty", Value: "RSA"}, {Name: "use", Value: "sig"}, {Name: "alg", Value: k.alg}, {Name: "kid", Value: k.kid},
-			{Name: "n", Value: b64.EncodeToString(k.rsa.N.Bytes())}, {Name: "e", Value: b64.EncodeToString(big.NewInt(int64(k.rsa.E)).Bytes())}}
+		return object{
+			{Name: "kty", Value: "RSA"},
+			{Name: "use", Value: "sig"},
+			{Name: "alg", Value: k.alg},
+			{Name: "kid", Value: k.kid},
+			{Name: "n", Value: b64.EncodeToString(k.rsa.N.Bytes())},
+			{Name: "e", Value: b64.EncodeToString(big.NewInt(int64(k.rsa.E)).Bytes())},
+		}
 	}
 	point, err := k.ec.PublicKey.Bytes()
 	if err != nil {
 		return nil
 	}
 	n := (len(point) - 1) / 2
-	return object{{Name: "kty", Value: "EC"}, {Name: "use", Value: "sig"}, {Name: "alg", Value: k.alg}, {Name: "kid", Value: k.kid},
-		{Name: "crv", Value: k.ec.Curve.Params().Name}, {Name: "x", Value: b64.EncodeToString(point[1 : 1+n])}, {Name: "y", Value: b64.EncodeToString(point[1+n:])}}
+	return object{
+		{Name: "kty", Value: "EC"},
+		{Name: "use", Value: "sig"},
+		{Name: "alg", Value: k.alg},
+		{Name: "kid", Value: k.kid},
+		{Name: "crv", Value: k.ec.Curve.Params().Name},
+		{Name: "x", Value: b64.EncodeToString(point[1 : 1+n])},
+		{Name: "y", Value: b64.EncodeToString(point[1+n:])},
+	}
 }
 
 // sign makes the compact form of a token.
@@ -223,16 +236,6 @@ func newECKey(kid string) *signingKey {
 		panic("emulator: no randomness: " + err.Error())
 	}
 	return &signingKey{kid: kid, alg: "ES256", ec: k}
-}
-
-// ecKeyFrom derives the same P-256 key from the same seed.
-func ecKeyFrom(kid, seed string) *signingKey {
-	for i := 0; ; i++ {
-		d := sha256.Sum256([]byte(seed + string(rune('a'+i))))
-		if k, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), d[:]); err == nil {
-			return &signingKey{kid: kid, alg: "ES256", ec: k}
-		}
-	}
 }
 
 func newRSAKey(kid string, bits int) *signingKey {

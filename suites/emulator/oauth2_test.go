@@ -42,8 +42,10 @@ func TestOAuth2Client(t *testing.T) {
 			cc := clientcredentials.Config{ClientID: c.Client.ID, ClientSecret: c.Client.Secret, TokenURL: e.URL(), AuthStyle: style, Scopes: []string{"read"}}
 			good(cc.Token(ctx))
 
-			cfg := oauth2.Config{ClientID: c.Client.ID, ClientSecret: c.Client.Secret, RedirectURL: c.Client.RedirectURI, Scopes: []string{"openid", "read"},
-				Endpoint: oauth2.Endpoint{TokenURL: e.URL(), AuthURL: c.AuthorizationEndpoint.URL, AuthStyle: style}}
+			cfg := oauth2.Config{
+				ClientID: c.Client.ID, ClientSecret: c.Client.Secret, RedirectURL: c.Client.RedirectURI, Scopes: []string{"openid", "read"},
+				Endpoint: oauth2.Endpoint{TokenURL: e.URL(), AuthURL: c.AuthorizationEndpoint.URL, AuthStyle: style},
+			}
 			good(cfg.PasswordCredentialsToken(ctx, c.User.UserName, c.User.Password))
 
 			verifier := oauth2.GenerateVerifier()

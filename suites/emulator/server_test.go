@@ -129,8 +129,10 @@ func TestTLS(t *testing.T) {
 		t.Error(err, good.PlainURL())
 	}
 	rc4 := []uint16{tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA, tls.TLS_RSA_WITH_RC4_128_SHA}
-	for what, cfg := range map[string]*tls.Config{"TLS 1.0": {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
-		"TLS 1.1": {MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, "RC4": {MaxVersion: tls.VersionTLS12, CipherSuites: rc4}} {
+	for what, cfg := range map[string]*tls.Config{
+		"TLS 1.0": {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
+		"TLS 1.1": {MinVersion: tls.VersionTLS11, MaxVersion: tls.VersionTLS11}, "RC4": {MaxVersion: tls.VersionTLS12, CipherSuites: rc4},
+	} {
 		if shake(good, cfg) == nil {
 			t.Errorf("%s was accepted", what)
 		}
@@ -261,6 +263,14 @@ func TestFixedCredentials(t *testing.T) {
 			if v == "" || v != envs[1][n] {
 				t.Errorf("%s is %q and %q", n, v, envs[1][n])
 			}
+		}
+		e, err := New(Options{Contract: c, FixedCredentials: true, Listen: "127.0.0.1:9096"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := e.PrintEnv(&out); err != nil || strings.Count(out.String(), "export ") != len(envs[0]) || !strings.HasPrefix(out.String(), "export ") {
+			t.Errorf("%v\n%s", err, out.String())
 		}
 		if _, _, err := c.Bind(func(n string) (string, bool) { v, ok := envs[0][n]; return v, ok }, contract.BindOptions{}); err != nil {
 			t.Error(err)

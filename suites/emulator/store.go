@@ -100,8 +100,10 @@ func (b *bounded[V]) put(key string, v V) {
 }
 
 func newStore() *store {
-	return &store{codes: newBounded[*code](20000), accesses: newBounded[*accessToken](200000), refreshes: newBounded[*refreshToken](100000),
-		hooks: newBounded[bool](1000), jtis: newBounded[time.Time](50000), failures: map[string]*failures{}, lastCode: map[string]*code{}}
+	return &store{
+		codes: newBounded[*code](20000), accesses: newBounded[*accessToken](200000), refreshes: newBounded[*refreshToken](100000),
+		hooks: newBounded[bool](1000), jtis: newBounded[time.Time](50000), failures: map[string]*failures{}, lastCode: map[string]*code{},
+	}
 }
 
 func (s *store) addCode(c *code) {

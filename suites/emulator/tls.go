@@ -20,7 +20,7 @@ import (
 // TLS says how the emulator speaks TLS. Its certificate is made on the spot, by a CA made
 // on the spot; CAPEM is what a client has to trust.
 type TLS struct {
-	// Host is the name in the URL, if not the address listened on; the client has to resolve it to loopback.
+	// Host is the name in the URL, if not the address listened on; it leads here through ProxyURL.
 	Host string
 	// WrongHost puts another name into the certificate; Expired and SelfSigned say themselves.
 	WrongHost, Expired, SelfSigned bool
@@ -46,10 +46,14 @@ func newCertificate(o *TLS, now time.Time) (*certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "grantcheck emulator CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(365 * 24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "grantcheck emulator"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(30 * 24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "grantcheck emulator CA"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(365 * 24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "grantcheck emulator"}, NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(30 * 24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
 	if o.WrongHost {
 		leaf.DNSNames = []string{"elsewhere.example"}
 	} else {
@@ -74,8 +78,10 @@ func newCertificate(o *TLS, now time.Time) (*certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("emulator: certificate: %w", err)
 	}
-	return &certificate{pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		ca: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})}, nil
+	return &certificate{
+		pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
+		ca:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
+	}, nil
 }
 
 func (o *TLS) listener(l net.Listener, c *certificate) net.Listener {

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -471,8 +473,10 @@ func (e *Emulator) fillIn(c *contract.Contract) {
 			g.Code = e.base + codeHookPath
 		}
 		if g.Type == jwtBearer && g.Assertion == nil {
-			g.Assertion = &contract.Assertion{Alg: "RS256", Audience: "token_endpoint", Lifetime: time.Minute,
-				Claims: []contract.Claim{{Name: "iss", Value: "https://issuer.example"}, {Name: "sub", Value: userName("user")}}}
+			g.Assertion = &contract.Assertion{
+				Alg: "RS256", Audience: "token_endpoint", Lifetime: time.Minute,
+				Claims: []contract.Claim{{Name: "iss", Value: "https://issuer.example"}, {Name: "sub", Value: userName("user")}},
+			}
 		}
 		if g.Type == jwtBearer && g.Assertion.KeyFile == "" && c.Client.KeyFile == "" {
 			g.Assertion.KeyFile, _ = e.keyFile("grants."+g.Key+".assertion.key_file", "RS256")
@@ -1014,4 +1018,14 @@ func (e *Emulator) Contract() *contract.Contract {
 		}
 	}
 	return c
+}
+
+// PrintEnv writes the environment as shell export lines, by name.
+func (e *Emulator) PrintEnv(w io.Writer) error {
+	for _, name := range slices.Sorted(maps.Keys(e.env)) {
+		if _, err := fmt.Fprintf(w, "export %s='%s'\n", name, strings.ReplaceAll(e.env[name], "'", `'\''`)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
