@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"grantcheck/report"
 	"grantcheck/suites"
@@ -27,6 +28,7 @@ func judgeEmulator(ctx context.Context, name, edition string, opt emulator.Optio
 		opt.Contract = c
 	}
 	opt.Now = clock.Now
+	opt.Sleep = func(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, d) }
 	opt.Edition = edition
 	em, err := emulator.New(opt)
 	if err != nil {
@@ -37,7 +39,7 @@ func judgeEmulator(ctx context.Context, name, edition string, opt emulator.Optio
 	}
 	defer em.Close()
 	cfg := suites.Config{
-		Contract: em.Contract(), Exchange: exchange.Options{URL: em.URL()},
+		Contract: em.Contract(), Exchange: exchange.Options{URL: em.URL(), Proxy: em.ProxyURL(), Resolve: func(context.Context, string) ([]string, error) { return em.Addresses(), nil }},
 		Edition: edition, Allow: []string{"all"}, Parallel: 1, Plain: true, Emulated: true, Clock: clock,
 	}
 	if change != nil {
@@ -45,6 +47,8 @@ func judgeEmulator(ctx context.Context, name, edition string, opt emulator.Optio
 	}
 	return suites.Run(ctx, cfg)
 }
+
+func withoutEvidence(cfg *suites.Config) { cfg.NoEvidence = true }
 
 // TestNothingTurnsWithoutFault holds that a conforming endpoint is found to conform: every shipped
 // contract, in every edition.
@@ -115,9 +119,9 @@ func TestEveryRuleIsProved(t *testing.T) {
 		if name == "" {
 			name = "standard"
 		}
-		return judgeEmulator(ctx, name, s.Edition, emulator.Options{Faults: []string{fault}}, nil)
+		return judgeEmulator(ctx, name, s.Edition, emulator.Options{Faults: []string{fault}, ES256: true}, withoutEvidence)
 	}
-	suites.Prove(t.Context(), faults, runtime.NumCPU()*2, judge, func(p suites.Proof) {
+	suites.Prove(t.Context(), faults, runtime.NumCPU()*3, judge, func(p suites.Proof) {
 		switch {
 		case p.Err != nil:
 			t.Errorf("%s: %v", p.Fault.Name, p.Err)
@@ -138,7 +142,7 @@ func TestVariationsStayAtPass(t *testing.T) {
 			if name == "" {
 				name = "standard"
 			}
-			run, err := judgeEmulator(t.Context(), name, v.Setup.Edition, emulator.Options{Variations: []string{v.Name}}, nil)
+			run, err := judgeEmulator(t.Context(), name, v.Setup.Edition, emulator.Options{Variations: []string{v.Name}, ES256: true}, withoutEvidence)
 			if err != nil {
 				t.Fatal(err)
 			}

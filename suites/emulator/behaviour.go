@@ -91,6 +91,9 @@ type behaviour struct {
 	// limitFactor multiplies every rate limit in force.
 	limitFactor float64
 
+	// tls changes how TLS is spoken, where it is.
+	tls func(o *TLS)
+
 	// offersPassword keeps the password grant in editions that forbid it, though the
 	// contract to judge by does not list it.
 	offersPassword bool

@@ -34,7 +34,7 @@ type Options struct {
 	Latency   time.Duration // before every answer of the token endpoint
 	TLS       *TLS          // nil: plain HTTP
 	Listen    string        // address; empty: 127.0.0.1 and a free port
-	// TwoAddresses listens on ::1 too, at the same port, and is reached as localhost.
+	// TwoAddresses listens on a second loopback address too, at the same port; see Addresses.
 	TwoAddresses bool
 	// ES256 signs access tokens with ES256, which takes a fiftieth of the time of RS256. Fast, for
 	// load, also makes them opaque where the contract leaves that open.
@@ -98,6 +98,7 @@ type Emulator struct {
 	listeners []net.Listener
 	servers   []*http.Server
 	plain     net.Listener
+	proxy     net.Listener
 }
 
 // route is what answers at a path.
@@ -160,6 +161,9 @@ func New(opt Options) (*Emulator, error) {
 		e.journal = newJournal()
 	}
 	if opt.TLS != nil {
+		if e.behaviour.tls != nil {
+			e.behaviour.tls(opt.TLS)
+		}
 		if e.certificate, err = newCertificate(opt.TLS, opt.Now()); err != nil {
 			return nil, err
 		}
@@ -191,9 +195,6 @@ func (e *Emulator) address(listen string) string {
 			host = e.opt.TLS.Host
 		}
 	}
-	if e.opt.TwoAddresses {
-		host = "localhost"
-	}
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
@@ -206,7 +207,10 @@ func (e *Emulator) Start() error {
 	e.listeners = append(e.listeners, l)
 	if e.opt.TwoAddresses {
 		_, port, _ := net.SplitHostPort(l.Addr().String())
-		second, err := net.Listen("tcp", net.JoinHostPort("::1", port))
+		second, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", port))
+		if err != nil { // only Linux has all of 127.0.0.0/8 at hand
+			second, err = net.Listen("tcp", net.JoinHostPort("::1", port))
+		}
 		if err != nil {
 			l.Close()
 			return fmt.Errorf("emulator: second address: %w", err)
@@ -228,7 +232,25 @@ func (e *Emulator) Start() error {
 		}
 		e.serve(e.plain)
 	}
+	if e.opt.TLS != nil && e.opt.TLS.Host != "" {
+		if e.proxy, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return fmt.Errorf("emulator: %w", err)
+		}
+		s := &http.Server{Handler: http.HandlerFunc(e.proxyHandler), ReadHeaderTimeout: 30 * time.Second, ErrorLog: quiet}
+		e.servers = append(e.servers, s)
+		go s.Serve(e.proxy)
+	}
 	return nil
+}
+
+// Addresses lists the addresses it listens on, without the port.
+func (e *Emulator) Addresses() []string {
+	var out []string
+	for _, l := range e.listeners {
+		host, _, _ := net.SplitHostPort(l.Addr().String())
+		out = append(out, host)
+	}
+	return out
 }
 
 func (e *Emulator) serve(l net.Listener) {

@@ -79,7 +79,13 @@ var clientAuthFaults = []Fault{
 		Name: "client-auth.secret-exact-match/byte-72", Rule: "client-auth.secret-exact-match",
 		Text: "Hashes secrets with a function that reads 72 bytes.",
 		Setup: Setup{Prepare: func(c *contract.Contract) {
-			c.Client.Secret = strings.Repeat(c.Client.Secret, 1+80/max(1, len(c.Client.Secret)))
+			long := func(c *contract.Client) { c.Secret = strings.Repeat(c.Secret, 1+80/max(1, len(c.Secret))) }
+			long(&c.Client)
+			for i := range c.Clients {
+				if c.Clients[i].Name == "sacrificial" {
+					long(&c.Clients[i])
+				}
+			}
 		}},
 		Apply: func(b *behaviour) {
 			nearSecret(b, func(secret, presented string) bool { return len(presented) >= 72 && presented[:72] == secret[:72] })
@@ -95,7 +101,7 @@ var clientAuthFaults = []Fault{
 				if f.cred.basic {
 					secret = f.b.basicDecode(f, f.cred.rawSecret)[0]
 				}
-				if r == nil || secret == "" || !atToken(f) || len(id) > 1000 {
+				if r == nil || secret == "" || !atToken(f) || len(id)+len(secret) > 1000 || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' || r == '%' }) {
 					return r
 				}
 				f.client = &client{id: id, secret: secret, methods: []string{"basic", "post"}}
@@ -115,7 +121,7 @@ var clientAuthFaults = []Fault{
 		Text: "A request that names no client is that of a default client.",
 		Apply: func(b *behaviour) {
 			b.instead(atClientNamed, func(f *flow, standard func() *refusal) *refusal {
-				if r := standard(); r == nil || !atToken(f) || len(f.cred.methods()) > 0 || f.sent("client_secret") {
+				if r := standard(); r == nil || !atToken(f) || len(f.cred.methods()) > 0 || f.sent("client_secret") || len(f.query) > 0 {
 					return r
 				}
 				f.client, f.method = f.e.registered[0], "none"

@@ -249,6 +249,7 @@ var requestFaults = []Fault{
 	{
 		Name: "request.scope-malformed", Rule: "request.scope-malformed",
 		Text: "Echoes a malformed scope back as granted.",
+		Also: []string{"response.scope-syntax"}, // which looks at the same answer
 		Apply: func(b *behaviour) {
 			std := b.grantScope
 			b.grantScope = func(f *flow, ask scopeAsk) ([]string, *refusal) {
