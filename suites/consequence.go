@@ -25,11 +25,85 @@ func (c *Case) observable() {
 // askAbout asks whether a token lives: at introspection, or else at the protected resource.
 func (c *Case) askAbout(token string) *Sample {
 	if c.Target().IntrospectionURL() != "" {
-		req, err := c.Target().Introspection(token, nil)
-		c.orNeed(err)
-		return c.Probe(req, Positive(), At("introspection"))
+		return c.manage(c.introspection(token), "introspection")
 	}
 	return c.Probe(c.Target().Resource(token), Positive(), At("resource"))
+}
+
+// introspection is a request to introspect a token, with the documented credentials.
+func (c *Case) introspection(token string) exchange.Request {
+	if c.Target().IntrospectionURL() == "" {
+		c.lacks("introspection", "an introspection endpoint")
+	}
+	req, err := c.Target().Introspection(token, nil)
+	c.orNeed(err)
+	return c.known(req, "introspection")
+}
+
+// revocation is a request to revoke a token as the client that it was issued to in the answer from,
+// unless the contract has credentials of its own for it.
+func (c *Case) revocation(token string, from *Sample) exchange.Request {
+	p := c.Contract().Revocation
+	if c.Target().RevocationURL() == "" {
+		c.lacks("revocation", "a revocation endpoint")
+	}
+	var owner *contract.Client
+	if from != nil && p.Client == nil {
+		owner = from.Request.Client()
+	}
+	req, err := c.Target().Revocation(token, owner)
+	c.orNeed(err)
+	return c.known(req, "revocation")
+}
+
+// known authenticates a request as has worked before: at its own endpoint, or else in the golden request.
+func (c *Case) known(req exchange.Request, endpoint string) exchange.Request {
+	method := ""
+	for _, s := range c.Answers(func(s *Sample) bool {
+		return s.Status/100 == 2 && s.Request.Client() == req.Client() && (s.Endpoint == endpoint || s.Golden && s.Answer.OK())
+	}) {
+		if s.Endpoint == endpoint && len(s.Provoked) == 0 || method == "" {
+			method = s.auth
+		}
+	}
+	if method == "" || method == req.AuthMethod() || !slices.Contains(c.Target().AuthMethods(nil, req.Client()), method) {
+		return req
+	}
+	return req.Auth(method)
+}
+
+// manage sends a request to the introspection or revocation endpoint. Credentials that it refuses
+// are tried again by the other documented methods: each endpoint may have its own.
+func (c *Case) manage(req exchange.Request, endpoint string) *Sample {
+	s := c.Probe(req, Positive(), At(endpoint))
+	if s.Status != 401 {
+		return s
+	}
+	for _, method := range c.Target().AuthMethods(nil, req.Client()) {
+		if method == req.AuthMethod() {
+			continue
+		}
+		if again := c.Probe(req.Auth(method), Positive(), At(endpoint)); again.Status != 401 {
+			return again
+		}
+	}
+	return s
+}
+
+// discerning ends the check where the protected resource, asked about tokens, takes any token at all.
+func (c *Case) discerning() {
+	if c.Target().IntrospectionURL() != "" {
+		return
+	}
+	for _, s := range c.AnswersOf("bearer.invalid-token-refused") {
+		if s.Status/100 == 4 {
+			return
+		}
+	}
+	if ok, s := c.alive(c.Target().Random(40)); ok {
+		c.look(s)
+		c.Inconclusive("the protected resource takes a token that was never issued, so it tells of no token whether it lives")
+	}
 }
 
 // tellsAlive reads the answer to askAbout; an answer that says neither ends the check.
@@ -98,11 +172,7 @@ func (c *Case) granted(s *Sample) (scope []string, ok bool) {
 	if c.Target().IntrospectionURL() == "" {
 		return nil, false
 	}
-	req, err := c.Target().Introspection(token, nil)
-	if err != nil {
-		return nil, false
-	}
-	told := c.Probe(req, Positive(), At("introspection"))
+	told := c.manage(c.introspection(token), "introspection")
 	return scopeOf(told.Answer.Lenient().Get("scope"))
 }
 

@@ -43,6 +43,10 @@ type Config struct {
 	// Ginkgo specs of its own, whose tree a second suite would end, and for many runs at a time.
 	Plain bool
 
+	// NoEvidence leaves the exchanges out of the report: for runs of which only the verdicts count,
+	// as writing evidence without secrets takes as long as gathering it.
+	NoEvidence bool
+
 	Clock    Clock          // nil: the system's
 	Progress func(Progress) // called from several goroutines, after each rule and wait
 }
@@ -189,18 +193,23 @@ func (s *session) report(interrupted bool) *report.Run {
 		check := t.check
 		check.Exchanges = []int{}
 		for _, sample := range t.looked {
-			check.Exchanges = append(check.Exchanges, place[sample])
+			if at, ok := place[sample]; ok {
+				check.Exchanges = append(check.Exchanges, at)
+			}
 		}
 		s.waive(&check)
 		run.Checks = append(run.Checks, check)
 	}
 	for i := range run.Facts {
+		if s.cfg.NoEvidence {
+			run.Facts[i].Exchanges = nil
+		}
 		for j, n := range run.Facts[i].Exchanges {
 			run.Facts[i].Exchanges[j] = place[e.samples[n]]
 		}
 	}
 	for i := range run.Preflight {
-		if n := run.Preflight[i].Exchange; n != nil {
+		if n := run.Preflight[i].Exchange; n != nil && !s.cfg.NoEvidence {
 			at := place[e.samples[*n]]
 			run.Preflight[i].Exchange = &at
 		}
@@ -219,6 +228,9 @@ func (s *session) exchanges(run *report.Run) map[*Sample]int {
 		order[r.ID] = i
 	}
 	samples := slices.Clone(s.engine.samples)
+	if s.cfg.NoEvidence {
+		samples = nil
+	}
 	slices.SortStableFunc(samples, func(a, b *Sample) int { return cmp.Compare(order[a.Rule], order[b.Rule]) })
 	place := make(map[*Sample]int, len(samples))
 	run.Exchanges = make([]report.Exchange, len(samples))

@@ -58,12 +58,12 @@ var authorizationCodeFaults = []Fault{
 		},
 	},
 	{
-		Name: "code.missing-code/unsupported", Rule: "code.missing-code",
-		Text: "Answers a missing code with unsupported_grant_type.",
+		Name: "code.missing-code/unauthorized-client", Rule: "code.missing-code",
+		Text: "Answers a missing code with unauthorized_client.",
 		Apply: func(b *behaviour) {
 			b.onRefusal(func(f *flow, r *refusal) {
 				if r.Reason == missingParameter && r.Parameter == "code" {
-					r.Code = "unsupported_grant_type"
+					r.Code = "unauthorized_client"
 				}
 			})
 		},

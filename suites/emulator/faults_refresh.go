@@ -70,12 +70,12 @@ var refreshFaults = []Fault{
 		},
 	},
 	{
-		Name: "refresh.missing-token/unsupported", Rule: "refresh.missing-token",
-		Text: "Answers a missing refresh_token with unsupported_grant_type.",
+		Name: "refresh.missing-token/unauthorized-client", Rule: "refresh.missing-token",
+		Text: "Answers a missing refresh_token with unauthorized_client.",
 		Apply: func(b *behaviour) {
 			b.onRefusal(func(f *flow, r *refusal) {
 				if r.Reason == missingParameter && r.Parameter == "refresh_token" {
-					r.Code = "unsupported_grant_type"
+					r.Code = "unauthorized_client"
 				}
 			})
 		},
@@ -117,6 +117,7 @@ var refreshFaults = []Fault{
 	{
 		Name: "refresh.scope-default-original", Rule: "refresh.scope-default-original",
 		Text: "The refreshed token has an empty reported scope.",
+		Also: []string{"refresh.scope-identical-on-rotation"}, // compares the same member
 		Apply: func(b *behaviour) {
 			b.onToken(func(f *flow, a *answer) {
 				if f.grantIs(refreshGrant) && f.form["scope"] == "" {
@@ -128,6 +129,7 @@ var refreshFaults = []Fault{
 	{
 		Name: "refresh.scope-default-original/all", Rule: "refresh.scope-default-original",
 		Text: "A refresh without scope grants every scope that the client may have.",
+		Also: []string{"refresh.scope-identical-on-rotation"}, // compares the same member
 		Apply: func(b *behaviour) {
 			b.instead(atRefreshScope, func(f *flow, standard func() *refusal) *refusal {
 				return f.decideScope(f.refresh.auth.scope, f.e.scopes.known, true)

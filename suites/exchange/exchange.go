@@ -404,6 +404,9 @@ func (e handshakeError) Unwrap() error { return e.error }
 
 // Addresses resolves the host of the token endpoint, for [Request.To].
 func (c *Client) Addresses(ctx context.Context) ([]string, error) {
+	if c.target.opt.Resolve != nil {
+		return c.target.opt.Resolve(ctx, c.target.token.Hostname())
+	}
 	return net.DefaultResolver.LookupHost(ctx, c.target.token.Hostname())
 }
 

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -33,6 +34,9 @@ type Options struct {
 	InsecureHTTP bool          // allow http:// beyond loopback
 	HookTimeout  time.Duration // 60s if zero
 	Prompt       Prompt        // asks a person for an authorization code where nothing else does
+
+	// Resolve looks the addresses of a host up; the system's resolver if nil.
+	Resolve func(ctx context.Context, host string) ([]string, error)
 
 	Now  func() time.Time // time.Now if nil
 	Rand io.Reader        // crypto/rand if nil
