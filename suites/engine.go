@@ -634,7 +634,9 @@ func (e *engine) record(c *Case, req exchange.Request, x *exchange.Exchange, opt
 		e.cost.tokens++
 		clear(e.cost.sinceGood)
 	}
-	if x.Err != nil && isDown(x.ErrKind) {
+	if s.Endpoint != tokenEndpoint {
+		// another endpoint may be elsewhere, and down by itself
+	} else if x.Err != nil && isDown(x.ErrKind) {
 		if e.broken++; e.broken >= 5 {
 			e.down = fmt.Errorf("the endpoint gave no answer %d times in a row, last: %s", e.broken, x.ErrKind)
 		}

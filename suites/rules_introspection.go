@@ -1,5 +1,14 @@
 package suites
 
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"grantcheck/suites/exchange"
+)
+
 // introspectionRules is the group introspection of the catalogue.
 var introspectionRules = []Rule{
 	{
@@ -20,7 +29,20 @@ var introspectionRules = []Rule{
 		},
 		Fault:   "\"active\": \"true\" as a string.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.needIntrospection()
+			token, _ := c.AccessToken("")
+			s := c.manage(Step(c.introspection(token), "a live access token"), "introspection")
+			c.entitled(s)
+			c.Expect(s).To(HaveStatus(200))
+			c.Expect(s).To(satisfy("one JSON object", func(s *Sample) (string, bool) { return "another body", s.Answer.Strict().IsObject() }))
+			active := s.Answer.Lenient().Get("active")
+			if active.Raw == "false" && c.Contract().Introspection.Client == nil {
+				c.look(s)
+				c.Inconclusive("a live token is told inactive, as is right for a caller that may not see it; the contract names none that may")
+			}
+			c.Expect(s).To(tellActive(true))
+		},
 	},
 	{
 		ID:    "introspect.auth-required",
@@ -39,7 +61,19 @@ var introspectionRules = []Rule{
 			"active false with 200 is a warning.",
 		},
 		Fault: "Anonymous introspection works.",
-		Check: nil,
+		Check: func(c *Case) {
+			c.needIntrospection()
+			token, _ := c.AccessToken("")
+			s := c.Probe(Step(c.introspection(token).NoAuth(), "a live token, without credentials"), At("introspection"))
+			if s.Status == 200 && s.Answer.Lenient().Get("active").Raw == "false" {
+				c.Warn(s, "a refusal of a request without credentials", "200 with active false")
+				return
+			}
+			c.Expect(s).To(satisfy("a refusal of a request without credentials", func(s *Sample) (string, bool) {
+				active := s.Answer.Lenient().Get("active")
+				return cameActive(s), s.Status < 500 && !active.Present() && (s.Status/100 != 2 || s.Code() != "")
+			}))
+		},
 	},
 	{
 		ID:    "introspect.bad-credentials-401",
@@ -59,7 +93,28 @@ var introspectionRules = []Rule{
 		},
 		Fault:   "Answers 200 with active false.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.needIntrospection()
+			token, _ := c.AccessToken("")
+			req := c.introspection(token)
+			_, secret := req.Credentials()
+			if secret == "" {
+				c.NotApplicable("the caller of introspection holds no secret")
+			}
+			s := c.Probe(Step(req.Secret(c.Target().RandomLike(secret)), "a live token, with a wrong caller secret"), At("introspection"))
+			if s.Answer.Lenient().Get("active").Present() {
+				c.Violate(s, "status 401 without active", cameActive(s))
+			}
+			basic := req.AuthMethod() == "basic"
+			if !basic && s.Status == 400 && s.Code() == "invalid_client" {
+				c.look(s)
+				return
+			}
+			c.Expect(s).To(HaveStatus(401))
+			if challenges, _ := s.Challenges(); basic && len(challenges) == 0 {
+				c.Violate(s, "a WWW-Authenticate challenge beside 401 to an Authorization header", fieldLines(s, "WWW-Authenticate"))
+			}
+		},
 	},
 	{
 		ID:    "introspect.unknown-inactive",
@@ -78,7 +133,12 @@ var introspectionRules = []Rule{
 			"Callers that are refused outright belong to introspect.auth-required.",
 		},
 		Fault: "400 invalid_token.",
-		Check: nil,
+		Check: func(c *Case) {
+			s := c.manage(Step(c.introspection(c.Target().Random(40)), "a token that was never issued"), "introspection")
+			c.entitled(s)
+			c.Expect(s).To(HaveStatus(200))
+			c.Expect(s).To(tellActive(false))
+		},
 	},
 	{
 		ID:    "introspect.inactive-minimal",
@@ -94,7 +154,18 @@ var introspectionRules = []Rule{
 		Probe:    "The answer to introspect.unknown-inactive and, if available, to a revoked token.",
 		Expect:   "The object has only the member active.",
 		Fault:    "Adds the reason and the expiry.",
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			inactive := c.Answers(func(s *Sample) bool {
+				return s.Endpoint == "introspection" && s.Status == 200 && s.Answer.Lenient().Get("active").Raw == "false"
+			})
+			c.Each(inactive, "introspection told no token inactive", func(s *Sample) {
+				c.Expect(s).To(satisfy("active alone", func(s *Sample) (string, bool) {
+					names := slices.DeleteFunc(s.Answer.Lenient().Names(), func(n string) bool { return n == "active" })
+					return "also " + exchange.Printable(strings.Join(names, ", "), 200), len(names) == 0
+				}))
+			})
+		},
 	},
 	{
 		ID:    "introspect.revoked-inactive",
@@ -114,7 +185,29 @@ var introspectionRules = []Rule{
 		},
 		Fault:   "Introspection answers active true for a token that the token endpoint refuses.",
 		Effects: []Effect{Revokes},
-		Check:   nil,
+		Check: func(c *Case) {
+			ask := func(token, what string) {
+				s := c.Eventually(spread, func() *Sample {
+					return c.manage(Step(c.introspection(token), "%s", what), "introspection")
+				}, func(s *Sample) bool { return s.Answer.Lenient().Get("active").Raw != "true" })
+				c.Expect(s).To(satisfy("active false for "+what, func(s *Sample) (string, bool) {
+					return cameActive(s), s.Answer.Lenient().Get("active").Raw == "false" || s.Status != 200
+				}))
+			}
+			c.needIntrospection()
+			if c.Target().RevocationURL() != "" {
+				if token, from, err := c.run.supply.mint(c.ctx, c, ""); err == nil && token != "" {
+					c.revoked(c.revoke(token, from, "a live refresh token"))
+					c.refreshDead(token, "the revoked refresh token")
+					ask(token, "a revoked refresh token")
+					return
+				}
+			}
+			c.NeedsConsent(Slow)
+			token, from := c.AccessToken("")
+			c.outlive(from)
+			ask(token, "an expired access token")
+		},
 	},
 	{
 		ID:    "introspect.types",
@@ -133,7 +226,20 @@ var introspectionRules = []Rule{
 			"Absence; aud as string or array; extension members.",
 		},
 		Fault: "exp is an ISO date string.",
-		Check: nil,
+		Check: func(c *Case) {
+			live := slices.DeleteFunc(c.AnswersOf("introspect.active-live"), func(s *Sample) bool { return s.Answer.Lenient().Get("active").Raw != "true" })
+			c.Each(live, "introspection told no token active", func(s *Sample) {
+				for _, m := range s.Answer.Lenient().Members {
+					expected, ok := introspectedForm(m)
+					switch {
+					case m.Value.Kind == exchange.Null && !c.Strict():
+						c.Note("%s is null, where it is to be left out", m.Name)
+					case !ok:
+						c.Violate(s, m.Name+" as "+expected, m.Name+" as "+string(m.Value.Kind))
+					}
+				}
+			})
+		},
 	},
 	{
 		ID:    "introspect.wrong-hint",
@@ -149,6 +255,82 @@ var introspectionRules = []Rule{
 		Probe:    "POST a live access token with token_type_hint=refresh_token.",
 		Expect:   "active true.",
 		Fault:    "Hint restricts the lookup: active false.",
-		Check:    nil,
+		Check: func(c *Case) {
+			token, _ := c.AccessToken("")
+			s := c.manage(Step(c.introspection(token).Set("token_type_hint", "refresh_token"), "a live access token with token_type_hint=refresh_token"), "introspection")
+			c.Expect(s).To(HaveStatus(200))
+			if s.Answer.Lenient().Get("active").Raw != "true" {
+				c.mustLive(token)
+			}
+			c.Expect(s).To(tellActive(true))
+		},
 	},
+}
+
+// needIntrospection ends the check without an introspection endpoint.
+func (c *Case) needIntrospection() {
+	if c.Target().IntrospectionURL() == "" {
+		c.lacks("introspection", "an introspection endpoint")
+	}
+}
+
+// entitled ends the check where the caller itself was turned away.
+func (c *Case) entitled(s *Sample) {
+	if s.Status == 401 || s.Status == 403 {
+		c.look(s)
+		c.Inconclusive("the introspection endpoint turns its caller away: %s", s.Came())
+	}
+}
+
+// tellActive succeeds for an answer whose active is this JSON boolean.
+func tellActive(want bool) answerMatcher {
+	words := map[bool]string{true: "true", false: "false"}[want]
+	return answerMatcher{
+		expected: "active " + words + ", a JSON boolean", came: cameActive,
+		match: func(s *Sample) bool { return s.Answer.Lenient().Get("active").Raw == words },
+	}
+}
+
+// cameActive says what an answer told of a token.
+func cameActive(s *Sample) string {
+	if active := s.Answer.Lenient().Get("active"); active.Kind != "" {
+		return s.Came() + " with active " + exchange.Printable(active.Raw, 40)
+	}
+	return s.Came() + " without active"
+}
+
+// introspectedForm says what a registered member has to be, and whether it is.
+func introspectedForm(m exchange.Member) (expected string, ok bool) {
+	switch m.Name {
+	case "exp", "iat", "nbf":
+		_, ok := m.Value.Integer()
+		return "an integer, seconds since 1970", ok
+	case "scope":
+		return "a string of scopes with spaces between them", m.Value.Kind == exchange.String
+	case "client_id", "username", "token_type", "sub", "iss", "jti":
+		return "a string", m.Value.Kind == exchange.String
+	case "aud":
+		return "a string or an array of strings", m.Value.Kind == exchange.String || someStrings.fits(m.Value)
+	}
+	return "", true
+}
+
+// longestWait is how long a run waits for a token to expire.
+const longestWait = time.Hour
+
+// outlive waits until the access token of an answer has expired, clock skew included.
+func (c *Case) outlive(from *Sample) {
+	lifetime, ok := from.Answer.Lifetime()
+	if _, claims, jwt := jwtOf(from.Answer.Text("access_token")); !ok && jwt {
+		if exp, whole := claims.Get("exp").Integer(); whole {
+			lifetime, ok = time.Unix(exp, 0).Sub(from.Sent), true
+		}
+	}
+	switch {
+	case !ok || lifetime <= 0:
+		c.NotApplicable("nobody tells how long the access token lives")
+	case lifetime > longestWait:
+		c.NotApplicable("the access token lives for %s, longer than a run waits", lifetime)
+	}
+	c.Wait(lifetime+cmp.Or(c.Contract().ClockSkew, 2*time.Minute), "an access token to expire")
 }

@@ -47,6 +47,8 @@ var fixturePlaces = []struct{ words, place string }{
 	{"second user", "users.second"},
 	{"user with a non-ASCII", "users.non_ascii"},
 	{"sacrificial user", "users.sacrificial"},
+	{"issuer identifier", "metadata.issuer"},
+	{"resource beyond the scope", "resource.scoped"},
 	{"introspection endpoint", "introspection"},
 	{"revocation endpoint", "revocation"},
 	{"protected resource", "resource"},

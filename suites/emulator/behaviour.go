@@ -235,7 +235,7 @@ func standardBehaviour() *behaviour {
 		unescape:      func(_ *flow, raw string) (string, error) { return formUnescape(raw) },
 		parameterName: func(_ *flow, name string) string { return name },
 		fromQuery: func(f *flow, name string) bool {
-			return f.e.dialect.queryParameters[name]
+			return f.e.dialect.queryParameters[name] || f.endpoint == resourceEndpoint && f.e.edition == "oauth20" // RFC 6750 section 2.3
 		},
 		duplicates:  func(*flow, string, []string) (string, bool) { return "", false },
 		grantTypeOf: func(f *flow) string { return f.form["grant_type"] },

@@ -235,8 +235,8 @@ func (f *flow) resource(scope string) *answer {
 	return a
 }
 
-// bearer finds the token, in the Authorization field or in a form, and asks whether it
-// is good. Tokens in the query are not looked at.
+// bearer finds the token, in the Authorization field, in a form or in the query, and asks
+// whether it is good. Tokens in the query count in the first edition only.
 func (f *flow) bearer(scope string) *refusal {
 	var found []string
 	for _, v := range f.r.Header["Authorization"] {
@@ -264,6 +264,9 @@ func (f *flow) bearer(scope string) *refusal {
 	}
 	if f.query == nil {
 		f.query = f.queryOf()
+	}
+	if v, ok := f.query.get("access_token"); ok && v != "" && f.b.fromQuery(f, "access_token") {
+		found = append(found, v)
 	}
 	if r := f.require(atBearerPresent, len(found) > 0, noToken); r != nil {
 		return r
