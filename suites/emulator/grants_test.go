@@ -376,7 +376,6 @@ func TestBearer(t *testing.T) {
 	}
 	for what, one := range map[string]struct{ authorization, address, want string }{
 		"no token":     {"", c.Resource.URL, `401 Bearer realm="grantcheck emulator"`},
-		"query token":  {"", c.Resource.URL + "?access_token=" + token, `401 Bearer realm="grantcheck emulator"`},
 		"random token": {"Bearer random", c.Resource.URL, `401 Bearer realm="grantcheck emulator", error="invalid_token"`},
 		"scope":        {"Bearer " + token, c.Resource.Scoped.URL, `403 Bearer realm="grantcheck emulator", error="insufficient_scope"`},
 	} {
@@ -388,9 +387,17 @@ func TestBearer(t *testing.T) {
 	if got := e.ask(t, request{url: c.Resource.URL, form: form("access_token", token)}); got.status != 200 {
 		t.Errorf("form token: %d %s", got.status, got.body)
 	}
+	if got := get(c.Resource.URL+"?access_token="+token, ""); got.status != 200 || !strings.Contains(got.header.Get("Cache-Control"), "private") {
+		t.Errorf("query token: %d %s", got.status, got.header.Get("Cache-Control"))
+	}
 	clock.add(2 * time.Hour)
 	if got := get(c.Resource.URL, "Bearer "+token); got.status != 401 {
 		t.Errorf("expired token: %d", got.status)
+	}
+	later := start(t, "standard", Options{Edition: "oauth21"})
+	token = later.ask(t, request{form: form("grant_type", "client_credentials"), basic: later.primary()}).text("access_token")
+	if got := later.ask(t, request{method: "GET", url: later.Contract().Resource.URL + "?access_token=" + token}); got.status != 401 {
+		t.Errorf("query token of a later edition: %d", got.status)
 	}
 }
 
