@@ -60,9 +60,19 @@ type Event struct {
 type Log struct {
 	Schema  string         `json:"schema"`
 	Events  []Event        `json:"events"`
-	Forms   []ThrottleForm `json:"forms,omitempty"` // how rejections looked
+	Forms   []ThrottleForm `json:"forms,omitempty"` // how rejections looked, the most frequent first
 	Stopped string         `json:"stopped,omitempty"`
 	Seconds float64        `json:"seconds"`
+}
+
+// A ThrottleForm is how one kind of throttled answer looked, and how many did.
+type ThrottleForm struct {
+	Count     int               `json:"count"`
+	Status    int               `json:"status"`
+	Code      string            `json:"code,omitempty"`
+	MediaType string            `json:"media_type,omitempty"`
+	Body      bool              `json:"body"`
+	Headers   map[string]string `json:"headers,omitempty"` // those that speak of limits and caching
 }
 
 // LogSchema names the form of a saved log.
