@@ -1,5 +1,12 @@
 package suites
 
+import (
+	"time"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // jwtBearerRules is the group jwt-bearer of the catalogue.
 var jwtBearerRules = []Rule{
 	{
@@ -17,7 +24,22 @@ var jwtBearerRules = []Rule{
 		Expect:   "ok.",
 		Fault:    "Refuses valid assertions with invalid_grant.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Check: func(c *Case) {
+			g, _ := c.run.grantOf(contract.GrantJWTBearer)
+			outside := c.madeOutside(g, "assertion", "assertion")
+			if g.Assertion != nil && g.Assertion.Unspecified && !outside {
+				c.NotApplicable("the contract leaves open what the assertion of the grant holds")
+			}
+			if p := c.run.pairFor(contract.GrantJWTBearer, ""); g.Assertion != nil && guessed(g.Assertion) && !outside {
+				if c.run.answered(p) == notAsked {
+					c.decided(c.run.try(c.ctx, c, p), probe{})
+				}
+				if c.run.answered(p) != answeredOK {
+					c.NotApplicable("the contract names no audience of the assertion, and one for this endpoint was refused")
+				}
+			}
+			c.happyPath(contract.GrantJWTBearer)
+		},
 	},
 	{
 		ID:    "jwt-bearer.bad-signature",
@@ -34,7 +56,15 @@ var jwtBearerRules = []Rule{
 		Expect:   "refused, both.",
 		Fault:    "Signature is not verified.",
 		Provokes: []string{"bad_assertion"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.GoldenFor(contract.GrantJWTBearer)
+			if !segments(req.Get("assertion")) {
+				c.NotApplicable("the documented assertion is no compact JWT")
+			}
+			c.ExpectRefused(c.Probe(Step(req.Set("assertion", exchange.FlipSignature(req.Get("assertion"))), "assertion with one bit of the signature turned")))
+			req, j := c.grantAssertion()
+			c.ExpectRefused(c.Probe(Step(req.Set("assertion", j.Unsigned("none")), "unsigned assertion, alg none")))
+		},
 	},
 	{
 		ID:    "jwt-bearer.time-window",
@@ -51,7 +81,16 @@ var jwtBearerRules = []Rule{
 		Expect:   "refused, all three.",
 		Fault:    "Missing exp is accepted.",
 		Provokes: []string{"bad_assertion"},
-		Check:    nil,
+		Check: func(c *Case) {
+			now := c.Now()
+			c.ExpectRefused(c.Probe(c.grantAsserting(func(j exchange.JWT) exchange.JWT {
+				return j.SetTimes(now.Add(-2*time.Hour), time.Time{}, now.Add(-time.Hour))
+			}, "assertion that expired an hour ago")))
+			c.ExpectRefused(c.Probe(c.grantAsserting(func(j exchange.JWT) exchange.JWT {
+				return j.SetTimes(now, now.Add(time.Hour), now.Add(2*time.Hour))
+			}, "assertion that is valid from an hour ahead on")))
+			c.withoutGrantClaims("exp")
+		},
 	},
 	{
 		ID:    "jwt-bearer.audience",
@@ -68,7 +107,12 @@ var jwtBearerRules = []Rule{
 		Expect:   "refused, both.",
 		Fault:    "aud is not compared.",
 		Provokes: []string{"bad_assertion"},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.ExpectRefused(c.Probe(c.grantAsserting(func(j exchange.JWT) exchange.JWT {
+				return j.Set("aud", "https://"+c.Nonce()+".example/token")
+			}, "assertion for another audience")))
+			c.withoutGrantClaims("aud")
+		},
 	},
 	{
 		ID:    "jwt-bearer.iss-sub-required",
@@ -85,7 +129,7 @@ var jwtBearerRules = []Rule{
 		Expect:   "refused, both.",
 		Fault:    "Absent sub yields a token with an empty subject.",
 		Provokes: []string{"bad_assertion"},
-		Check:    nil,
+		Check:    func(c *Case) { c.withoutGrantClaims("iss", "sub") },
 	},
 	{
 		ID:    "jwt-bearer.invalid-grant-code",
@@ -105,7 +149,15 @@ var jwtBearerRules = []Rule{
 		},
 		Fault:    "Answers invalid_client although client authentication was fine.",
 		Provokes: []string{"bad_assertion"},
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			c.Each(c.AnswersOf("jwt-bearer.bad-signature", "jwt-bearer.time-window", "jwt-bearer.audience", "jwt-bearer.iss-sub-required"),
+				"no refusal of a bad assertion was seen", func(s *Sample) {
+					if s.Answer.Refused() {
+						c.ExpectCode(s, "invalid_grant")
+					}
+				})
+		},
 	},
 	{
 		ID:    "jwt-bearer.missing-assertion",
@@ -123,7 +175,13 @@ var jwtBearerRules = []Rule{
 		StrictExpect: "error invalid_request.",
 		Fault:        "Issues a token for the authenticated client itself.",
 		Provokes:     []string{"missing_parameter"},
-		Check:        nil,
+		Check: func(c *Case) {
+			s := c.Probe(Step(c.GoldenFor(contract.GrantJWTBearer).Drop("assertion"), "no assertion"), About("assertion"))
+			c.ExpectRefused(s)
+			if !c.Tolerated(s, "invalid_grant", "a missing assertion is refused with invalid_grant; the clause's word is invalid_request") {
+				c.ExpectCode(s, "invalid_request")
+			}
+		},
 	},
 	{
 		ID:    "jwt-bearer.client-credentials-checked",
@@ -144,6 +202,19 @@ var jwtBearerRules = []Rule{
 		Fault:    "Wrong client credentials are ignored because the assertion suffices.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret"},
-		Check:    nil,
+		Check: func(c *Case) {
+			req := c.GoldenFor(contract.GrantJWTBearer)
+			if req.AuthMethod() != "basic" && req.AuthMethod() != "post" {
+				if req.Client().Secret == "" {
+					c.NotApplicable("the client of the grant holds no secret")
+				}
+				method := "basic"
+				if !c.run.methodUsable("basic") {
+					method = "post"
+				}
+				req = req.Auth(method)
+			}
+			c.ExpectRefused(c.Probe(Step(req.Secret(c.WrongSecret(req)), "valid assertion, wrong client secret")))
+		},
 	},
 }

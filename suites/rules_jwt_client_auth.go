@@ -1,5 +1,14 @@
 package suites
 
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"grantcheck/suites/contract"
+	"grantcheck/suites/exchange"
+)
+
 // jwtClientAuthRules is the group jwt-client-auth of the catalogue.
 var jwtClientAuthRules = []Rule{
 	{
@@ -20,7 +29,40 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Requires a non-standard claim and refuses the valid assertion.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			var refused *Sample
+			var open, unasked string
+			signed := 0
+			for _, name := range c.fixtureNames() {
+				if len(c.signingPairs(name)) == 0 {
+					continue
+				}
+				switch s, answer, why := c.signs(name); {
+				case s.client != nil:
+					signed++
+					c.look(c.goldenAnswer(s.pair))
+				case answer == nil:
+					unasked = why
+				case guessed(c.Target().ClientNamed(name).Assertion):
+					open = answer.Came()
+				case answer.Code() == "unauthorized_client":
+					unasked = "the client that signs may not use the documented grants"
+				case refused == nil:
+					refused = answer
+				}
+			}
+			switch {
+			case refused != nil:
+				c.Expect(refused).To(BeTokenResponse())
+			case signed > 0:
+			case open != "":
+				c.NotApplicable("the contract leaves open what the assertion holds, and one by the defaults of RFC 7523 brought no token, but %s", open)
+			case unasked != "":
+				c.Blocked("no request with a client assertion can be made: %s", unasked)
+			default:
+				c.NotApplicable("no documented grant takes an assertion that can be signed here")
+			}
+		},
 	},
 	{
 		ID:    "jwt-auth.bad-signature",
@@ -37,7 +79,12 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Claims are read without verifying the signature.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, s := range c.signersOfEachKind() {
+				j := c.assertion(s)
+				c.ExpectRefused(c.Probe(c.asserting(s, exchange.FlipSignature(c.compact(j)), "%s assertion with one bit of the signature turned", j.Alg())))
+			}
+		},
 	},
 	{
 		ID:    "jwt-auth.foreign-key",
@@ -54,7 +101,17 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused, both.",
 		Fault:    "Trusts the key in the jwk header.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, s := range c.signersOfEachKind() {
+				foreign, err := c.assertion(s).ForeignKey()
+				c.orNeed(err)
+				c.ExpectRefused(c.Probe(c.asserting(s, c.compact(foreign), "assertion signed with a key that is not registered")))
+				if foreign.Asymmetric() {
+					foreign = foreign.Set("jti", c.Target().UUID()).EmbedKey()
+					c.ExpectRefused(c.Probe(c.asserting(s, c.compact(foreign), "the same with that key in the jwk header")))
+				}
+			}
+		},
 	},
 	{
 		ID:    "jwt-auth.other-client-key",
@@ -71,7 +128,24 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Keys are looked up by kid across all clients.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, a := range c.signersOfEachKind() {
+				j := c.assertion(a)
+				for _, b := range c.signers() {
+					other := c.assertion(b)
+					if b.client.ID == a.client.ID || other.Asymmetric() != j.Asymmetric() {
+						continue
+					}
+					j = j.WithKey(other.Key).DropHeader("kid")
+					if kid, ok := other.Header["kid"]; ok {
+						j = j.SetHeader("kid", kid)
+					}
+					c.ExpectRefused(c.Probe(c.asserting(a, c.compact(j), "assertion of one client signed with the key of another")))
+					return
+				}
+			}
+			c.Needs("a second client with a key of its own")
+		},
 	},
 	{
 		ID:    "jwt-auth.alg-none",
@@ -88,7 +162,13 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused, both.",
 		Fault:    "Library default accepts alg none.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, s := range c.signersOfEachKind() {
+				for _, alg := range []string{"none", "NONE"} {
+					c.ExpectRefused(c.Probe(c.asserting(s, c.assertion(s).Unsigned(alg), "unsigned assertion, alg %s", alg)))
+				}
+			}
+		},
 	},
 	{
 		ID:    "jwt-auth.alg-confusion",
@@ -105,7 +185,25 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "An HS256 header makes the verifier use the text of the registered public key as MAC key.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			for _, s := range c.signers() {
+				j := c.assertion(s)
+				if !j.Asymmetric() {
+					continue
+				}
+				for _, text := range []struct {
+					what string
+					key  []byte
+				}{
+					{"PEM text", j.PublicPEM()}, {"PEM text without its last line feed", bytes.TrimSpace(j.PublicPEM())}, {"JWK text", j.PublicJWK()},
+				} {
+					mac := j.Set("jti", c.Target().UUID()).HMAC(text.key)
+					c.ExpectRefused(c.Probe(c.asserting(s, c.compact(mac), "HS256 assertion keyed with the %s of the public key", text.what)))
+				}
+				return
+			}
+			c.NotApplicable("no client has registered a key pair")
+		},
 	},
 	{
 		ID:    "jwt-auth.expired",
@@ -125,7 +223,13 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "exp is not checked.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			c.carries(c.assertion(s), "exp")
+			c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT {
+				return j.SetTimes(c.Now().Add(-2*time.Hour), time.Time{}, c.Now().Add(-time.Hour))
+			}, "assertion that expired an hour ago")
+		},
 	},
 	{
 		ID:    "jwt-auth.missing-exp",
@@ -142,7 +246,7 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Missing exp is read as never expiring.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check:    func(c *Case) { c.withoutClaim("exp") },
 	},
 	{
 		ID:    "jwt-auth.not-yet-valid",
@@ -159,7 +263,11 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "nbf is ignored.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			c.refusesAssertion(c.signer(), func(j exchange.JWT) exchange.JWT {
+				return j.SetTimes(c.Now(), c.Now().Add(time.Hour), c.Now().Add(2*time.Hour))
+			}, "assertion that is valid from an hour ahead on")
+		},
 	},
 	{
 		ID:    "jwt-auth.skew",
@@ -179,7 +287,12 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Compares with no leeway.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			ahead := c.serverNow().Add(8 * time.Second)
+			j := c.assertion(s).SetTimes(ahead, ahead, ahead.Add(time.Minute))
+			c.ExpectAccepted(c.Probe(c.asserting(s, c.compact(j), "assertion issued 8 s ahead of the server's clock"), Positive()))
+		},
 	},
 	{
 		ID:    "jwt-auth.wrong-aud",
@@ -196,7 +309,13 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "aud is not compared.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			c.carries(c.assertion(s), "aud")
+			c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT {
+				return j.Set("aud", "https://"+c.Nonce()+".example/token")
+			}, "assertion for another audience")
+		},
 	},
 	{
 		ID:    "jwt-auth.missing-aud",
@@ -213,7 +332,7 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "An absent aud passes the audience check.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check:    func(c *Case) { c.withoutClaim("aud") },
 	},
 	{
 		ID:    "jwt-auth.missing-iss",
@@ -230,7 +349,7 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Client is looked up by sub only; absent iss passes.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check:    func(c *Case) { c.withoutClaim("iss") },
 	},
 	{
 		ID:    "jwt-auth.wrong-iss",
@@ -250,7 +369,13 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Any iss is accepted.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			if iss, _ := c.assertion(s).Claims["iss"].(string); iss != s.client.ID {
+				c.NotApplicable("the contract declares another issuer of client assertions")
+			}
+			c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT { return j.Set("iss", c.otherID(s.client)) }, "assertion with iss of another client")
+		},
 	},
 	{
 		ID:    "jwt-auth.missing-sub",
@@ -267,7 +392,7 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Client is looked up by iss only; absent sub passes.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check:    func(c *Case) { c.withoutClaim("sub") },
 	},
 	{
 		ID:    "jwt-auth.wrong-sub",
@@ -284,7 +409,13 @@ var jwtClientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "sub is ignored: the client is the one whose key verified.",
 		Effects:  []Effect{BadClientCredentials},
-		Check:    nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			if sub, _ := c.assertion(s).Claims["sub"].(string); sub != s.client.ID {
+				c.NotApplicable("the contract declares another subject than the client")
+			}
+			c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT { return j.Set("sub", c.otherID(s.client)) }, "assertion with sub of another client")
+		},
 	},
 	{
 		ID:    "jwt-auth.client-id-mismatch",
@@ -304,7 +435,11 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Token is issued to the client named in client_id.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			c.ExpectRefused(c.Probe(Step(c.goldenOf(s.pair, "").Set("client_id", c.otherID(s.client)), "valid assertion, client_id of another client")))
+			c.ExpectAccepted(c.Probe(Step(c.goldenOf(s.pair, "").Set("client_id", s.client.ID), "valid assertion, client_id of the same client"), Positive()))
+		},
 	},
 	{
 		ID:    "jwt-auth.wrong-assertion-type",
@@ -324,7 +459,14 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "The assertion is accepted whatever the type says.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			if t := exchange.GrantType(s.pair.grant); t == contract.GrantJWTBearer || t == contract.GrantSAML2Bearer || t == contract.GrantTokenExchange {
+				c.NotApplicable("the grant %s needs no client authentication, and what is no assertion is ignored (RFC 7521 §4.1)", s.pair.grant.Key)
+			}
+			c.ExpectRefused(c.Probe(Step(c.goldenOf(s.pair, "").Drop("client_assertion_type"), "valid assertion without client_assertion_type")))
+			c.ExpectRefused(c.Probe(Step(c.goldenOf(s.pair, "").Set("client_assertion_type", "urn:example:grantcheck"), "valid assertion, unknown client_assertion_type")))
+		},
 	},
 	{
 		ID:    "jwt-auth.invalid-client-code",
@@ -343,8 +485,14 @@ var jwtClientAuthRules = []Rule{
 			"invalid_request only for assertions that are not parseable JWTs (jwt-auth.malformed).",
 		},
 		Fault:   "Answers invalid_grant for a bad client assertion.",
-		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			c.Each(c.AnswersOf("jwt-auth.bad-signature", "jwt-auth.expired", "jwt-auth.wrong-aud"), "no refusal of a bad assertion was seen", func(s *Sample) {
+				if s.Answer.Refused() {
+					c.ExpectCode(s, "invalid_client")
+				}
+			})
+		},
 	},
 	{
 		ID:    "jwt-auth.malformed",
@@ -364,7 +512,17 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Parser exception leads to 500.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			j := c.assertion(s)
+			two, _, _ := strings.Cut(j.Unsigned("none")+"|", ".|")
+			for _, p := range [][2]string{
+				{"client_assertion=abc", "abc"}, {"a JWT of two segments", two},
+				{"a signed JWT whose payload is not JSON", c.compact(j.Payload([]byte("grantcheck")))},
+			} {
+				c.ExpectRefused(c.Probe(c.asserting(s, p[1], "%s", p[0])))
+			}
+		},
 	},
 	{
 		ID:    "jwt-auth.with-secret",
@@ -384,7 +542,15 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "One mechanism is picked and the other ignored.",
 		Effects: []Effect{BadClientCredentials},
-		Check:   nil,
+		Check: func(c *Case) {
+			for _, s := range c.signers() {
+				if s.client.Secret != "" {
+					c.ExpectRefused(c.Probe(Step(c.goldenOf(s.pair, "").Set("client_secret", s.client.Secret), "valid assertion and valid client_secret")))
+					return
+				}
+			}
+			c.NotApplicable("no client that signs assertions also holds a secret")
+		},
 	},
 	{
 		ID:    "jwt-auth.jti-replay",
@@ -404,7 +570,13 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Accepts the replay.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			s := c.signer()
+			first := c.goldenOf(s.pair, "")
+			c.token(c.Probe(Step(first, "assertion, first use"), Positive()))
+			again := c.goldenOf(s.pair, "").Set("client_assertion", first.Get("client_assertion"))
+			c.ExpectRefused(c.Probe(Step(again, "the same assertion again")))
+		},
 	},
 	{
 		ID:    "jwt-auth.old-iat",
@@ -424,7 +596,11 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "iat is ignored.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			c.refusesAssertion(c.signer(), func(j exchange.JWT) exchange.JWT {
+				return j.Set("iat", c.Now().Add(-30*24*time.Hour).Unix())
+			}, "assertion issued 30 days ago that has not expired")
+		},
 	},
 	{
 		ID:    "jwt-auth.issuer-audience",
@@ -444,7 +620,15 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "Only the token endpoint URL is accepted.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			issuer := c.Target().Issuer()
+			if issuer == "" {
+				c.NotApplicable("the contract names no issuer identifier")
+			}
+			s := c.signer()
+			j := c.assertion(s).Set("aud", issuer)
+			c.ExpectAccepted(c.Probe(c.asserting(s, c.compact(j), "assertion with the issuer identifier as aud"), Positive()))
+		},
 	},
 	{
 		ID:    "jwt-auth.aud-array",
@@ -464,6 +648,17 @@ var jwtClientAuthRules = []Rule{
 		},
 		Fault:   "An aud array is compared as text and refused.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Check: func(c *Case) {
+			if strings.Contains(strings.ToLower(c.Contract().Token.Profile), "fapi") {
+				c.NotApplicable("the contract declares a profile that demands a single string")
+			}
+			s := c.signer()
+			j := c.assertion(s)
+			aud, ok := j.Claims["aud"].(string)
+			if !ok {
+				c.NotApplicable("the documented assertion names no single audience")
+			}
+			c.ExpectAccepted(c.Probe(c.asserting(s, c.compact(j.Set("aud", []string{aud})), "assertion with aud as an array of one"), Positive()))
+		},
 	},
 }

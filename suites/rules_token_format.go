@@ -1,5 +1,14 @@
 package suites
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"grantcheck/suites/exchange"
+)
+
 // tokenFormatRules is the group token-format of the catalogue.
 var tokenFormatRules = []Rule{
 	{
@@ -18,8 +27,16 @@ var tokenFormatRules = []Rule{
 		Tolerates: []string{
 			"A plain JWT access token of a server that does not claim RFC 9068: not applicable.",
 		},
-		Fault: "typ is JWT.",
-		Check: nil,
+		Fault:   "typ is JWT.",
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachProfiled(func(s *Sample, header, _ exchange.Value) {
+				typ := header.Get("typ")
+				if strings.TrimPrefix(strings.ToLower(typ.Text), "application/") != "at+jwt" || typ.Kind != exchange.String {
+					c.Violate(s, "typ at+jwt", claimWords(typ, "typ"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-signed",
@@ -37,8 +54,23 @@ var tokenFormatRules = []Rule{
 		Tolerates: []string{
 			"Symmetric algorithms (HS256) where the vendor documents a plain JWT; encrypted tokens with five segments are skipped.",
 		},
-		Fault: "alg none with an empty signature.",
-		Check: nil,
+		Fault:   "alg none with an empty signature.",
+		Passive: true,
+		Check: func(c *Case) {
+			c.Each(c.documentedJWTs(), "every access token that was issued is encrypted", func(s *Sample) {
+				token := s.Answer.Text(exchange.AccessToken)
+				header, _, ok := jwtOf(token)
+				if !ok {
+					header, ok = headerOf(token)
+				}
+				if !ok {
+					c.Violate(s, "a signed JWT in compact form", "a token that is none")
+				}
+				if why := unsigned(token, header); why != "" {
+					c.Violate(s, "a signed access token", why)
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-signature",
@@ -56,8 +88,19 @@ var tokenFormatRules = []Rule{
 		Tolerates: []string{
 			"JWKS refetched once on unknown kid.",
 		},
-		Fault: "Signs access tokens with a key that is not in the JWKS.",
-		Check: nil,
+		Fault:   "Signs access tokens with a key that is not in the JWKS.",
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachProfiled(func(s *Sample, header, _ exchange.Value) {
+				if symmetric(header) {
+					c.Note("the access token is signed with %s: none but the holders of the secret can verify it", header.Get("alg").Text)
+					return
+				}
+				if why := c.notVerified(s.Answer.Text(exchange.AccessToken), header, true); why != "" {
+					c.Violate(s, "a signature that a published key verifies", why)
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-iss",
@@ -73,7 +116,17 @@ var tokenFormatRules = []Rule{
 		Probe:    "Decode the golden token.",
 		Expect:   "iss equals the contract's issuer identifier exactly.",
 		Fault:    "iss carries a trailing slash the metadata issuer lacks.",
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			if c.Target().Issuer() == "" {
+				c.NotApplicable("the contract names no issuer identifier")
+			}
+			c.eachProfiled(func(s *Sample, _, claims exchange.Value) {
+				if iss := claims.Get("iss"); iss.Kind != exchange.String || iss.Text != c.Target().Issuer() {
+					c.Violate(s, "iss "+c.Target().Issuer(), claimWords(iss, "iss"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-exp",
@@ -89,7 +142,18 @@ var tokenFormatRules = []Rule{
 		Probe:    "Decode the golden token.",
 		Expect:   "exp is a number later than now.",
 		Fault:    "exp missing.",
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			c.eachProfiled(func(s *Sample, _, claims exchange.Value) {
+				exp, came := numericDate(claims, "exp")
+				if came == "" && !exp.After(earliest(s)) {
+					came = fmt.Sprintf("exp %s in an answer of %s", date(exp), date(earliest(s)))
+				}
+				if came != "" {
+					c.Violate(s, "exp as a number later than now", came)
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-aud",
@@ -105,7 +169,14 @@ var tokenFormatRules = []Rule{
 		Probe:    "Decode the golden token.",
 		Expect:   "aud is a non-empty string or non-empty array of strings.",
 		Fault:    "aud missing.",
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			c.eachProfiled(func(s *Sample, _, claims exchange.Value) {
+				if _, ok := textsOf(claims.Get("aud")); !ok {
+					c.Violate(s, "aud as a non-empty string or array of strings", claimWords(claims.Get("aud"), "aud"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-sub",
@@ -123,8 +194,15 @@ var tokenFormatRules = []Rule{
 		Tolerates: []string{
 			"For client credentials any identifier of the client (SHOULD).",
 		},
-		Fault: "Client-credentials tokens have no sub.",
-		Check: nil,
+		Fault:   "Client-credentials tokens have no sub.",
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachProfiled(func(s *Sample, _, claims exchange.Value) {
+				if sub := claims.Get("sub"); sub.Kind != exchange.String || sub.Text == "" {
+					c.Violate(s, "sub as a non-empty string", claimWords(sub, "sub"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-client-id",
@@ -140,7 +218,19 @@ var tokenFormatRules = []Rule{
 		Probe:    "Decode the golden token.",
 		Expect:   "client_id equals the client used.",
 		Fault:    "Only azp is present.",
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			named := slices.DeleteFunc(c.profiled(), func(s *Sample) bool {
+				id, _ := s.Request.Credentials()
+				return id == "" && !s.Request.Has("client_assertion")
+			})
+			c.Each(named, noJWT, func(s *Sample) {
+				_, claims, _ := jwtOf(s.Answer.Text(exchange.AccessToken))
+				if id := claims.Get("client_id"); id.Kind != exchange.String || id.Text != c.clientOf(s).ID {
+					c.Violate(s, "client_id "+c.clientOf(s).ID, claimWords(id, "client_id"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-iat-jti",
@@ -160,7 +250,27 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "jti is a constant.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			tokens := map[string]string{} // by jti
+			c.eachProfiled(func(s *Sample, _, claims exchange.Value) {
+				iat, came := numericDate(claims, "iat")
+				if came == "" && iat.After(latest(s).Add(c.Contract().ClockSkew)) {
+					came = fmt.Sprintf("iat %s in an answer of %s", date(iat), date(latest(s)))
+				}
+				if came != "" {
+					c.Violate(s, "iat as a number that is not in the future", came)
+				}
+				jti, token := claims.Get("jti"), s.Answer.Text(exchange.AccessToken)
+				if jti.Kind != exchange.String || jti.Text == "" {
+					c.Violate(s, "jti as a non-empty string", claimWords(jti, "jti"))
+				}
+				if other, seen := tokens[jti.Text]; seen && other != token {
+					c.Violate(s, "a jti of its own for each token", "the same jti in two different tokens")
+				}
+				tokens[jti.Text] = token
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-scope",
@@ -177,7 +287,17 @@ var tokenFormatRules = []Rule{
 		Expect:   "scope claim is a space-delimited string equal, as a set, to the granted scope.",
 		Fault:    "scope claim missing.",
 		Effects:  []Effect{MintsToken},
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			asked := slices.DeleteFunc(c.profiled(), func(s *Sample) bool { return len(c.scopeTold(s)) == 0 })
+			c.Each(asked, "no scope was requested for a token of the profile", func(s *Sample) {
+				_, claims, _ := jwtOf(s.Answer.Text(exchange.AccessToken))
+				granted := strings.Join(c.scopeTold(s), " ")
+				if scope := claims.Get("scope"); scope.Kind != exchange.String || !sameScope(strings.Fields(scope.Text), c.scopeTold(s)) {
+					c.Violate(s, fmt.Sprintf("scope %q, as granted", exchange.Printable(granted, 120)), claimWords(scope, "scope"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.jwt-lifetime-consistent",
@@ -197,7 +317,27 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "expires_in 3600 for a token whose exp is 300 s away.",
 		Effects: []Effect{MintsToken},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			both := slices.DeleteFunc(c.documentedJWTs(), func(s *Sample) bool {
+				_, claims, _ := jwtOf(s.Answer.Text(exchange.AccessToken))
+				_, said := s.Answer.Lifetime()
+				return !said || claims.Get("exp").Kind != exchange.Number
+			})
+			c.Each(both, "no access token came with both exp and expires_in", func(s *Sample) {
+				_, claims, _ := jwtOf(s.Answer.Text(exchange.AccessToken))
+				exp, _ := numericDate(claims, "exp")
+				lifetime, _ := s.Answer.Lifetime()
+				real := exp.Sub(answeredAt(s))
+				switch over := (real - lifetime).Round(time.Second); {
+				case over.Abs() <= time.Minute:
+				case over > 0 && over <= max(5*time.Minute, lifetime/10):
+					c.Note("the token lives %s longer than expires_in says", over)
+				default:
+					c.Violate(s, fmt.Sprintf("exp in about %s, as expires_in says", lifetime), fmt.Sprintf("exp in %s", real.Round(time.Second)))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-present",
@@ -214,7 +354,19 @@ var tokenFormatRules = []Rule{
 		Expect:   "id_token is a JSON string in JWS or JWE compact form.",
 		Fault:    "id_token omitted although openid was granted.",
 		Effects:  []Effect{ConsumesCode},
-		Check:    nil,
+		Check: func(c *Case) {
+			s := c.signIn()
+			v := s.Answer.Part(exchange.IDToken)
+			came := kindWords(v, "id_token")
+			if n := strings.Count(v.Text, "."); v.Kind == exchange.String {
+				came = "an id_token that is neither"
+				if segments(v.Text) && (n == 2 || n == 4) {
+					c.look(s)
+					return
+				}
+			}
+			c.Violate(s, "id_token as a signed or encrypted JWT in compact form", came)
+		},
 	},
 	{
 		ID:    "token.id-token-bearer",
@@ -234,7 +386,17 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "token_type of the OpenID code exchange is N_A.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			c.Each(c.openIDAnswers(), noIDToken, func(s *Sample) {
+				if s.Request.GetHeader("DPoP") != "" {
+					return
+				}
+				if v := s.Answer.Part(exchange.TokenType); !strings.EqualFold(v.Text, "Bearer") || v.Kind != exchange.String {
+					c.Violate(s, "token_type Bearer, in any letter case", claimWords(v, "token_type"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-signature",
@@ -254,7 +416,30 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "Signed with a key absent from the JWKS.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachIDToken(func(s *Sample, header, _ exchange.Value) {
+				token, alg := s.Answer.Text(exchange.IDToken), header.Get("alg").Text
+				why := unsigned(token, header)
+				switch secret := c.clientOf(s).Secret; {
+				case why != "":
+				case symmetric(header) && secret == "":
+					c.Inconclusive("the id_token is signed with %s, and the client holds no secret", exchange.Printable(alg, 20))
+				case symmetric(header):
+					if exchange.SecretKey(secret).Verify(token, alg) != nil {
+						why = "a MAC with alg " + exchange.Printable(alg, 20) + " that the client secret does not verify"
+					}
+				default:
+					why = c.notVerified(token, header, false)
+				}
+				if why != "" {
+					c.Violate(s, "an id_token signed by the issuer", why)
+				}
+				if alg != "RS256" {
+					c.Note("the id_token is signed with %s, which the client has to be registered for (id_token_signed_response_alg); the default is RS256", exchange.Printable(alg, 20))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-kid",
@@ -274,7 +459,25 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "kid is left out.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			samples := slices.DeleteFunc(c.idTokens(), func(s *Sample) bool {
+				header, _, _ := jwtOf(s.Answer.Text(exchange.IDToken))
+				return symmetric(header) || unsigned(s.Answer.Text(exchange.IDToken), header) != ""
+			})
+			if len(samples) > 0 && len(c.publishedKeys("")) < 2 {
+				c.NotApplicable("the key set holds no second key")
+			}
+			c.eachIDTokenOf(samples, noIDToken, func(s *Sample, header, _ exchange.Value) {
+				kid := header.Get("kid")
+				if kid.Kind != exchange.String {
+					c.Violate(s, "a kid that names one of the published keys", kindWords(kid, "kid"))
+				}
+				if !slices.ContainsFunc(c.publishedKeys(kid.Text), func(k exchange.VerifyKey) bool { return k.KeyID == kid.Text }) {
+					c.Violate(s, "a kid that names one of the published keys", claimWords(kid, "kid"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-no-key-refs",
@@ -291,7 +494,16 @@ var tokenFormatRules = []Rule{
 		Expect:   "None of x5u, x5c, jku, jwk.",
 		Fault:    "jku points to the key set.",
 		Effects:  []Effect{ConsumesCode},
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			c.eachIDToken(func(s *Sample, header, _ exchange.Value) {
+				for _, name := range []string{"x5u", "x5c", "jku", "jwk"} {
+					if header.Get(name).Kind != "" {
+						c.Violate(s, "a header without x5u, x5c, jku and jwk", "a header with "+name)
+					}
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-iss-aud",
@@ -311,7 +523,22 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "aud holds the API identifier instead of the client_id.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachIDToken(func(s *Sample, _, claims exchange.Value) {
+				iss, issuer := claims.Get("iss"), c.Target().Issuer()
+				switch {
+				case issuer != "" && (iss.Kind != exchange.String || iss.Text != issuer):
+					c.Violate(s, "iss "+issuer, claimWords(iss, "iss"))
+				case iss.Kind != exchange.String || iss.Text == "":
+					c.Violate(s, "iss as a non-empty string", claimWords(iss, "iss"))
+				}
+				id := c.clientOf(s).ID
+				if aud, ok := textsOf(claims.Get("aud")); !ok || !slices.Contains(aud, id) {
+					c.Violate(s, "aud that is, or contains, client_id "+id, claimWords(claims.Get("aud"), "aud"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-azp",
@@ -331,7 +558,25 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "azp names the API.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			var named []*Sample
+			for _, s := range c.idTokens() {
+				_, claims, _ := jwtOf(s.Answer.Text(exchange.IDToken))
+				aud, _ := textsOf(claims.Get("aud"))
+				if azp := claims.Get("azp"); azp.Kind == exchange.String || len(aud) > 1 {
+					named = append(named, s)
+				}
+			}
+			c.eachIDTokenOf(named, "no id_token carries azp", func(s *Sample, _, claims exchange.Value) {
+				switch azp, id := claims.Get("azp"), c.clientOf(s).ID; {
+				case azp.Kind == "":
+					c.Note("the id_token names several audiences and no azp")
+				case azp.Text != id:
+					c.Violate(s, "azp "+id, claimWords(azp, "azp"))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-times",
@@ -351,7 +596,33 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "exp equals iat.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachIDToken(func(s *Sample, _, claims exchange.Value) {
+				exp, came := numericDate(claims, "exp")
+				switch far := earliest(s).AddDate(50, 0, 0); {
+				case came != "":
+				case !exp.After(earliest(s)):
+					came = fmt.Sprintf("exp %s in an answer of %s", date(exp), date(earliest(s)))
+				case !exp.Before(far):
+					came = "exp more than 50 years ahead; it may be in milliseconds, and seconds are due"
+				}
+				if came != "" {
+					c.Violate(s, "exp as a number of seconds later than now", came)
+				}
+				iat, came := numericDate(claims, "iat")
+				switch {
+				case came != "":
+				case iat.After(latest(s).Add(c.Contract().ClockSkew)):
+					came = fmt.Sprintf("iat %s in an answer of %s", date(iat), date(latest(s)))
+				case !exp.After(iat):
+					came = fmt.Sprintf("iat %s, which exp %s is not later than", date(iat), date(exp))
+				}
+				if came != "" {
+					c.Violate(s, "iat as a number that is not in the future, and earlier than exp", came)
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-sub",
@@ -368,7 +639,23 @@ var tokenFormatRules = []Rule{
 		Expect:   "Non-empty string, at most 255 ASCII characters.",
 		Fault:    "sub longer than 255 characters.",
 		Effects:  []Effect{ConsumesCode},
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			c.eachIDToken(func(s *Sample, _, claims exchange.Value) {
+				sub := claims.Get("sub")
+				came := claimWords(sub, "sub")
+				switch {
+				case sub.Kind != exchange.String || sub.Text == "":
+				case strings.ContainsFunc(sub.Text, func(r rune) bool { return r > 0x7f }):
+					came = "a sub with characters outside ASCII"
+				case len(sub.Text) > 255:
+					came = fmt.Sprintf("a sub of %d characters", len(sub.Text))
+				default:
+					return
+				}
+				c.Violate(s, "sub as a non-empty string of at most 255 ASCII characters", came)
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-claim-types",
@@ -388,7 +675,32 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "amr is a string.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			c.eachIDToken(func(s *Sample, _, claims exchange.Value) {
+				for _, name := range []string{"acr", "azp", "nonce"} {
+					if v := claims.Get(name); v.Present() && v.Kind != exchange.String {
+						c.Violate(s, name+" as a string", kindWords(v, name))
+					}
+				}
+				if amr := claims.Get("amr"); amr.Present() && (amr.Kind != exchange.Array || slices.ContainsFunc(amr.Items, func(v exchange.Value) bool { return v.Kind != exchange.String })) {
+					c.Violate(s, "amr as an array of strings", kindWords(amr, "amr")+elementWords(amr))
+				}
+				if acr := claims.Get("acr"); acr.Kind == exchange.String && acr.Text == "" {
+					c.Note("acr is empty")
+				}
+				at, came := numericDate(claims, "auth_time")
+				switch {
+				case !claims.Get("auth_time").Present() && c.maxAge():
+					c.Violate(s, "auth_time, as max_age was sent", "no auth_time")
+				case !claims.Get("auth_time").Present():
+				case came != "":
+					c.Violate(s, "auth_time as a number", came)
+				case at.After(latest(s).Add(c.Contract().ClockSkew)):
+					c.Violate(s, "auth_time that is not in the future", fmt.Sprintf("auth_time %s in an answer of %s", date(at), date(latest(s))))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-nonce",
@@ -405,7 +717,18 @@ var tokenFormatRules = []Rule{
 		Expect:   "nonce equals the sent value.",
 		Fault:    "nonce is dropped.",
 		Effects:  []Effect{ConsumesCode},
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			sent := slices.DeleteFunc(c.idTokens(), func(s *Sample) bool { return s.Nonce == "" })
+			c.eachIDTokenOf(sent, "no id_token came of an authorization request with a nonce", func(s *Sample, _, claims exchange.Value) {
+				switch nonce := claims.Get("nonce"); {
+				case nonce.Kind != exchange.String:
+					c.Violate(s, "the nonce that was sent", kindWords(nonce, "nonce"))
+				case nonce.Text != s.Nonce:
+					c.Violate(s, "the nonce that was sent", "another nonce")
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-at-hash",
@@ -425,7 +748,22 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "at_hash computed over the wrong token.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Passive: true,
+		Check: func(c *Case) {
+			hashed := slices.DeleteFunc(c.idTokens(), func(s *Sample) bool {
+				header, claims, _ := jwtOf(s.Answer.Text(exchange.IDToken))
+				return !claims.Get("at_hash").Present() || halfHash(header.Get("alg").Text, "") == ""
+			})
+			c.eachIDTokenOf(hashed, "no id_token carries an at_hash", func(s *Sample, header, claims exchange.Value) {
+				alg := header.Get("alg").Text
+				switch v := claims.Get("at_hash"); {
+				case v.Kind != exchange.String:
+					c.Violate(s, "at_hash as a string", kindWords(v, "at_hash"))
+				case v.Text != halfHash(alg, s.Answer.Text(exchange.AccessToken)):
+					c.Violate(s, fmt.Sprintf("the left half of the access token's hash that goes with %s, in base64url", exchange.Printable(alg, 20)), "another at_hash")
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-hs-secret",
@@ -441,7 +779,19 @@ var tokenFormatRules = []Rule{
 		Probe:    "Static: octets of the fixture secret against the hash length.",
 		Expect:   "At least 32, 48 or 64 octets for HS256, HS384, HS512.",
 		Fault:    "HS256 with a secret of twelve characters.",
-		Check:    nil,
+		Passive:  true,
+		Check: func(c *Case) {
+			macs := slices.DeleteFunc(c.idTokens(), func(s *Sample) bool {
+				header, _, _ := jwtOf(s.Answer.Text(exchange.IDToken))
+				return !symmetric(header)
+			})
+			c.eachIDTokenOf(macs, "no id_token is signed with an HS algorithm", func(s *Sample, header, _ exchange.Value) {
+				alg, n := header.Get("alg").Text, len(c.clientOf(s).Secret)
+				if due := map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}[alg]; n < due {
+					c.Violate(s, fmt.Sprintf("a client secret of at least %d octets, as %s is used", due, alg), fmt.Sprintf("a secret of %d octets", n))
+				}
+			})
+		},
 	},
 	{
 		ID:    "token.id-token-refresh-consistent",
@@ -453,7 +803,7 @@ var tokenFormatRules = []Rule{
 		Summary:  "If a refresh returns an id_token, iss, sub, aud stay the same, iat is new, auth_time is the original.",
 		Why:      "After a refresh the application believes that somebody else, or somebody just now, has signed in.",
 		Applies:  Applies{Grants: []string{"refresh_token"}, When: "refresh answer carries id_token"},
-		Requires: []string{"refresh.happy-path"},
+		Requires: []string{"refresh.happy-path", "token.id-token-present"},
 		Probe:    "Compare the original and refreshed id_token.",
 		Expect:   "iss, sub, aud equal; iat not earlier; auth_time equal when present.",
 		Tolerates: []string{
@@ -461,7 +811,43 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "auth_time is reset to the refresh time.",
 		Effects: []Effect{ConsumesRefresh},
-		Check:   nil,
+		Check: func(c *Case) {
+			var first *Sample
+			for _, s := range c.AnswersOf("token.id-token-present") {
+				if _, _, ok := jwtOf(s.Answer.Text(exchange.IDToken)); ok && s.Answer.Text(exchange.RefreshToken) != "" {
+					first = s
+				}
+			}
+			if first == nil {
+				c.NotApplicable("no id_token that can be read came with a refresh token")
+			}
+			req := c.Refresh(first.Answer.Text(exchange.RefreshToken), "")
+			s := c.token(c.Probe(Step(req.Drop("scope"), "refresh of an OpenID sign-in"), Positive()))
+			_, after, ok := jwtOf(s.Answer.Text(exchange.IDToken))
+			if !ok {
+				c.NotApplicable("the refresh brought no id_token that can be read")
+			}
+			_, before, _ := jwtOf(first.Answer.Text(exchange.IDToken))
+			c.look(first)
+			for _, name := range []string{"iss", "sub", "aud", "auth_time", "nonce"} {
+				was, is := before.Get(name), after.Get(name)
+				a, _ := textsOf(was)
+				b, _ := textsOf(is)
+				if name == "nonce" && !is.Present() || name == "auth_time" && (!is.Present() || !was.Present()) || was.Raw == is.Raw && was.Kind == is.Kind && len(was.Items) == 0 || len(a) > 0 && sameScope(a, b) {
+					continue
+				}
+				if old, _ := was.Float(); name == "auth_time" && was.Kind == exchange.Number {
+					if now, ok := is.Float(); ok && now == old {
+						continue
+					}
+				}
+				c.Violate(s, name+" as in the first id_token", "another "+name)
+			}
+			was, _ := numericDate(before, "iat")
+			if is, came := numericDate(after, "iat"); came == "" && is.Before(was) {
+				c.Violate(s, "an iat not earlier than that of the first id_token", fmt.Sprintf("iat %s after %s", date(is), date(was)))
+			}
+		},
 	},
 	{
 		ID:    "token.userinfo-sub",
@@ -481,6 +867,43 @@ var tokenFormatRules = []Rule{
 		},
 		Fault:   "UserInfo returns an internal user number as sub.",
 		Effects: []Effect{ConsumesCode},
-		Check:   nil,
+		Check: func(c *Case) {
+			r := c.Contract().Resource
+			if r == nil {
+				c.Needs("a protected resource")
+			}
+			if !r.UserInfo && !c.isUserInfo(c.Target().ResourceURL()) {
+				c.NotApplicable("the protected resource is not the UserInfo endpoint")
+			}
+			samples := c.idTokens()
+			if len(samples) == 0 {
+				c.NotApplicable("%s", noIDToken)
+			}
+			from := samples[len(samples)-1]
+			_, claims, _ := jwtOf(from.Answer.Text(exchange.IDToken))
+			want := claims.Get("sub")
+			if want.Kind != exchange.String || want.Text == "" {
+				c.blockedBy("token.id-token-sub", "the id_token names no subject; token.id-token-sub says so")
+			}
+			s := c.Probe(c.Target().Resource(from.Answer.Text(exchange.AccessToken)), Positive(), At("resource"))
+			info := s.Answer.Lenient()
+			body := strings.TrimSpace(string(s.Body))
+			if _, signed, ok := jwtOf(body); ok {
+				info = signed
+			} else if encrypted(body) && segments(body) {
+				c.NotApplicable("the UserInfo answer is encrypted")
+			}
+			if s.Status/100 != 2 {
+				c.look(s)
+				c.Inconclusive("UserInfo answered %d", s.Status)
+			}
+			if sub := info.Get("sub"); sub.Kind != exchange.String || sub.Text != want.Text {
+				came := "another sub"
+				if sub.Kind != exchange.String {
+					came = kindWords(sub, "sub")
+				}
+				c.Violate(s, "the sub of the id_token", came)
+			}
+		},
 	},
 }

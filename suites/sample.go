@@ -17,6 +17,7 @@ type Sample struct {
 	Golden   bool     // the documented request, unchanged in any way that could matter
 	Provoked []string // conditions of the contract format that the request brought about
 	Param    string   // the parameter a missing_parameter or invalid_parameter probe was about
+	Nonce    string   // of the authorization request that a code came from, where one was sent
 
 	grant, auth, client string
 	number              int     // place in the run's exchanges

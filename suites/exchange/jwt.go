@@ -39,15 +39,13 @@ type JWT struct {
 }
 
 // ClientAssertion makes the JWT that authenticates a client (RFC 7523 §2.2) by the words of its
-// contract: iss and sub the client's id, iat now, exp within the lifetime, a fresh jti. grant,
-// which may be nil, says whose token endpoint is the audience.
+// contract: iss and sub the client's id, iat now, exp within the lifetime, a fresh jti. What the
+// contract leaves out, all of it where it says `unspecified`, is as the RFC has it. grant, which
+// may be nil, says whose token endpoint is the audience.
 func (t *Target) ClientAssertion(c *contract.Client, grant *contract.Grant) (JWT, error) {
 	a := c.Assertion
 	if a == nil {
 		a = &contract.Assertion{}
-	}
-	if a.Unspecified {
-		return JWT{}, fmt.Errorf("client %s: the contract leaves the assertion unspecified, so none can be signed", cmp.Or(c.Name, "(primary)"))
 	}
 	return t.assertion(a, c, grant, cmp.Or(a.KeyFile, c.KeyFile))
 }
@@ -199,13 +197,13 @@ func (j JWT) WithKey(key any) JWT {
 	return j
 }
 
-// ForeignKey signs with a fresh key of the same type; kid and algorithm stay.
+// ForeignKey signs with another key of the same type; kid and algorithm stay.
 func (j JWT) ForeignKey() (JWT, error) {
 	var key any
 	var err error
 	switch k := j.Key.(type) {
 	case *rsa.PrivateKey:
-		key, err = rsa.GenerateKey(rand.Reader, 2048)
+		key, err = foreignRSA()
 	case *ecdsa.PrivateKey:
 		key, err = ecdsa.GenerateKey(k.Curve, rand.Reader)
 	case ed25519.PrivateKey:
@@ -220,6 +218,9 @@ func (j JWT) ForeignKey() (JWT, error) {
 	j.Key = key
 	return j, err
 }
+
+// foreignRSA is a key that nobody has registered, one for all: making one takes long.
+var foreignRSA = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // EmbedKey puts the public half of the key into the jwk header member.
 func (j JWT) EmbedKey() JWT {
