@@ -141,7 +141,7 @@ func (e *engine) covers(d *contract.Deviation, s *Sample) bool {
 // keeps the worse finding.
 func (e *engine) lookAgain(ctx context.Context) {
 	for _, t := range e.order {
-		if !t.rule.Passive || t.after == len(e.samples) || t.check.Verdict == report.Blocked ||
+		if !t.rule.Passive || !t.asked || t.after == len(e.samples) || t.check.Verdict == report.Blocked ||
 			t.check.Verdict == report.Skip && t.check.ReasonKind != report.NotApplicable || t.check.Verdict == report.Error {
 			continue
 		}

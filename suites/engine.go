@@ -61,7 +61,8 @@ type task struct {
 	check  report.Check
 	looked []*Sample
 	relied []controlKey
-	after  int // exchanges sent when the check ended
+	asked  bool // the check was called
+	after  int  // exchanges sent when the check ended
 }
 
 // pair is a documented grant with a client authentication method.
@@ -99,7 +100,7 @@ func newEngine(cfg Config, target *exchange.Target, edition Edition, selected []
 			return
 		}
 		e.rules[r.ID] = &task{rule: r, silent: silent, done: make(chan struct{})}
-		for _, id := range slices.Concat(r.Requires, e.looksAt(r)) {
+		for _, id := range slices.Concat(e.tellsMethod(r), r.Requires, e.looksAt(r)) {
 			add(all[id], true)
 		}
 	}
@@ -140,7 +141,7 @@ const (
 // phaseOf puts a rule into the first phase in which everything it requires has been judged.
 func (e *engine) phaseOf(r Rule) int {
 	phase := ownPhase(r)
-	for _, id := range slices.Concat(r.Requires, e.looksAt(r)) {
+	for _, id := range slices.Concat(e.tellsMethod(r), r.Requires, e.looksAt(r)) {
 		phase = max(phase, e.phaseOf(e.rules[id].rule))
 	}
 	return phase
@@ -267,7 +268,7 @@ func (e *engine) judge(ctx context.Context, t *task) {
 
 // before decides what needs no probe: the rules that t requires, applicability, consent.
 func (e *engine) before(ctx context.Context, t *task) (check report.Check, decided bool) {
-	for _, id := range slices.Concat(t.rule.Requires, e.looksAt(t.rule)) {
+	for _, id := range slices.Concat(e.tellsMethod(t.rule), t.rule.Requires, e.looksAt(t.rule)) {
 		e.judge(ctx, e.rules[id])
 	}
 	none := func(v report.Verdict, kind report.ReasonKind, needs, format string, args ...any) (report.Check, bool) {
@@ -300,10 +301,10 @@ func (e *engine) before(ctx context.Context, t *task) (check report.Check, decid
 			if p.ReasonKind == report.NotApplicable || p.ReasonKind == report.OtherEdition || p.ReasonKind == report.NeedsLoad {
 				continue
 			}
-			return none(report.Skip, p.ReasonKind, p.Needs, "rests on %s, which %s", id, lowerFirst(p.Reason))
+			return none(report.Skip, p.ReasonKind, p.Needs, "%s", restsOn(id, p.Reason))
 		}
 		if p.Verdict == report.Inconclusive && p.ReasonKind != "" && p.ReasonKind != report.Ambiguous {
-			return none(report.Inconclusive, p.ReasonKind, p.Needs, "rests on %s: %s", id, p.Reason)
+			return none(report.Inconclusive, p.ReasonKind, p.Needs, "%s", restsOn(id, p.Reason))
 		}
 		return none(report.Blocked, report.Prerequisite, id, "rests on %s, which did not pass (%s)", id, p.Verdict)
 	}
@@ -322,11 +323,12 @@ func met(c report.Check) bool {
 		c.Standard == report.SideDeviation && (c.Documented == report.SidePass || c.Documented == report.SideSilent)
 }
 
-func lowerFirst(s string) string {
-	if s == "" {
-		return "was not judged"
+// restsOn names the first rule of a chain that was not judged, and why.
+func restsOn(id, reason string) string {
+	if strings.HasPrefix(reason, "rests on ") {
+		return reason
 	}
-	return strings.ToLower(s[:1]) + s[1:]
+	return "rests on " + id + ": " + reason
 }
 
 // authApplies says why a rule about a client authentication method does not
@@ -343,12 +345,28 @@ func (e *engine) authApplies(r Rule) string {
 	return "the contract documents no client authentication by " + strings.Join(r.Applies.Auth, " or ")
 }
 
+// tellsMethod names the rules that find out whether a method works that the contract does not
+// document and r is about: they come first, so that it does not depend on the order whether r applies.
+func (e *engine) tellsMethod(r Rule) (ids []string) {
+	for _, method := range r.Applies.Auth {
+		id := "client-auth." + method + "-supported"
+		if (method == "basic" || method == "post") && r.ID != id && !e.methodDocumented(method) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (e *engine) methodDocumented(method string) bool {
+	return slices.ContainsFunc(e.target.Clients(), func(c *contract.Client) bool {
+		return slices.Contains(e.target.AuthMethods(nil, c), method)
+	})
+}
+
 // methodUsable reports whether some client fixture authenticates by method: documented, or found to work.
 func (e *engine) methodUsable(method string) bool {
-	for _, c := range e.target.Clients() {
-		if slices.Contains(e.target.AuthMethods(nil, c), method) {
-			return true
-		}
+	if e.methodDocumented(method) {
+		return true
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -382,7 +400,7 @@ func (e *engine) check(ctx context.Context, t *task) {
 	t.looked = c.evidence()
 	t.relied = c.relied
 	e.mu.Lock()
-	t.after = len(e.samples)
+	t.asked, t.after = true, len(e.samples)
 	if len(c.relied) > 0 && t.check.Verdict != report.Inconclusive {
 		e.pending = append(e.pending, t)
 	}

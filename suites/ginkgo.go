@@ -153,7 +153,7 @@ func Register(cfg Config, done func(*report.Run)) {
 	if done == nil {
 		return
 	}
-	ginkgo.ReportAfterSuite("grantcheck report of "+s.cfg.Contract.Name, func(context.Context, ginkgo.Report) {
+	ginkgo.ReportAfterSuite("grantcheck report of "+s.cfg.Contract.Name, func(ginkgo.Report) {
 		defer s.engine.client.Close()
 		var selected []Rule
 		for _, r := range s.selected {

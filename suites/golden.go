@@ -61,7 +61,7 @@ func (c *Case) pairBy(methods []string) pair {
 	})
 	for _, p := range candidates {
 		if e.answered(p) == notAsked {
-			e.try(c.ctx, c, p)
+			c.decided(e.try(c.ctx, c, p), probe{})
 		}
 		if e.answered(p) == answeredOK {
 			return p
@@ -119,7 +119,7 @@ func (c *Case) Victim(methods ...string) exchange.Request {
 			continue
 		}
 		if c.run.answered(q) == notAsked {
-			c.run.try(c.ctx, c, q)
+			c.decided(c.run.try(c.ctx, c, q), probe{})
 		}
 		if c.run.answered(q) != answeredOK {
 			c.Blocked("the golden request of the sacrificial client is not answered with a token")
