@@ -343,9 +343,11 @@ func (s *Schedule) At(n uint64) (time.Duration, bool) {
 	st, rest := s.stages[i], k-s.before[i]
 	slope := (st.To - st.From) / st.For.Seconds()
 	var t float64
-	if math.Abs(slope) < 1e-12 {
+	switch {
+	case rest <= 0:
+	case math.Abs(slope) < 1e-12:
 		t = rest / st.From
-	} else {
+	default:
 		// The root of slope/2·t² + from·t = rest that does not cancel.
 		t = 2 * rest / (st.From + math.Sqrt(max(0, st.From*st.From+2*slope*rest)))
 	}
