@@ -382,8 +382,11 @@ func difference(a, b *Sample) string {
 				text = strings.ReplaceAll(text, p.Value, "*")
 			}
 		}
-		if id, _ := s.Request.Credentials(); len(id) >= 3 {
-			text = strings.ReplaceAll(text, id, "*")
+		id, secret := s.Request.Credentials()
+		for _, sent := range []string{id, secret} {
+			if len(sent) >= 3 {
+				text = strings.ReplaceAll(text, sent, "*")
+			}
 		}
 		return volatile.ReplaceAllString(text, "*")
 	}
