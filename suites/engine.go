@@ -654,7 +654,7 @@ func (e *engine) record(c *Case, req exchange.Request, x *exchange.Exchange, opt
 	}
 	if s.Endpoint != tokenEndpoint {
 		// another endpoint may be elsewhere, and down by itself
-	} else if x.Err != nil && isDown(x.ErrKind) {
+	} else if x.Err != nil && isDown(x.ErrKind) && (c == nil || !c.rule.Alone) { // a burst is cut off, not the endpoint
 		if e.broken++; e.broken >= 5 {
 			e.down = fmt.Errorf("the endpoint gave no answer %d times in a row, last: %s", e.broken, x.ErrKind)
 		}
