@@ -1,14 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"grantcheck/report"
 	"grantcheck/suites"
-	"grantcheck/suites/contract"
 	"grantcheck/suites/exchange"
 )
 
@@ -139,21 +137,6 @@ func (f *checkFlags) run(cmd *cobra.Command, names []string) error {
 		return err
 	}
 	return ended(run, to)
-}
-
-// sayFirst says in the first line that no contract was given: on stdout, unless
-// that carries something a program reads.
-func (f *checkFlags) sayFirst(cmd *cobra.Command, line string, to []output[report.Format]) {
-	if line == "" {
-		return
-	}
-	w := cmd.OutOrStdout()
-	for _, o := range to {
-		if o.file == "" && o.format.Name != "table" {
-			w = cmd.ErrOrStderr()
-		}
-	}
-	fmt.Fprintln(w, line)
 }
 
 func (f *checkFlags) config(s *subject, labels map[string]string) suites.Config {

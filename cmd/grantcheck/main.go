@@ -72,7 +72,7 @@ Without one, check and load judge the built-in emulator of the contract "standar
 			root.AddCommand(c)
 		}
 	}
-	in("judge", newCheck(), newServe())
+	in("judge", newCheck(), newLoad(), newServe())
 	in("know", newRules(), newContract(), newSelftest())
 	in("after", newReport(), newVersion())
 	root.SetFlagErrorFunc(suggestFlag)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"grantcheck/load"
 	"grantcheck/report"
 )
 
@@ -149,6 +150,11 @@ The exit code is that of the whole.`,
 				return usage("%w", err)
 			}
 			run.MergedFrom = args
+			if run.Load != nil && run.Load.Shards != nil {
+				if err := load.JudgeMerged(run.Load); err != nil {
+					return usage("%w", err)
+				}
+			}
 			run.Summarize()
 			run.Decide(report.Gate{FailOn: report.Verdict(failOn), MinJudged: float64(minJudged)})
 			if err := writeRun(cmd, to, run, false); err != nil {

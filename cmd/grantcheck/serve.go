@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"os"
 	"slices"
@@ -110,11 +109,7 @@ func (f *serveFlags) run(cmd *cobra.Command, args []string) error {
 		return usage("%w", err)
 	}
 	if f.printEnv {
-		env := e.Env()
-		for _, k := range slices.Sorted(maps.Keys(env)) {
-			fmt.Fprintf(out, "export %s=%s\n", k, quote(env[k]))
-		}
-		return nil
+		return e.PrintEnv(out)
 	}
 	if err := e.Start(); err != nil {
 		return usage("%w; choose another with --listen 127.0.0.1:PORT", err)

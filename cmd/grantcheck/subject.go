@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"grantcheck/report"
 	"grantcheck/suites"
 	"grantcheck/suites/contract"
 	"grantcheck/suites/emulator"
@@ -42,6 +43,8 @@ type subjectFlags struct {
 	url       string
 	emulate   bool
 	edition   string // that the emulator keeps to
+	fast      bool   // an emulator whose tokens cost little
+	limited   bool   // an emulator that keeps the documented limits
 	envFile   string
 	transport exchange.Options
 	timeout   time.Duration
@@ -197,7 +200,7 @@ func (f *subjectFlags) one(name string, file *contract.EnvFile) (*subject, error
 
 // emulated starts the emulator of a contract on a loopback port of its own.
 func (f *subjectFlags) emulated(name string, c *contract.Contract) (*subject, error) {
-	e, err := emulator.New(emulator.Options{Contract: c, Edition: f.edition, Unlimited: true})
+	e, err := emulator.New(emulator.Options{Contract: c, Edition: f.edition, Unlimited: !f.limited, Fast: f.fast})
 	if err != nil {
 		return nil, err
 	}
@@ -251,6 +254,21 @@ func (f *subjectFlags) await(ctx context.Context, s *subject, p *progress) {
 			return
 		}
 	}
+}
+
+// sayFirst says in the first line that no contract was given: on stdout, unless
+// that carries something a program reads.
+func (f *subjectFlags) sayFirst(cmd *cobra.Command, line string, to []output[report.Format]) {
+	if line == "" {
+		return
+	}
+	w := cmd.OutOrStdout()
+	for _, o := range to {
+		if o.file == "" && o.format.Name != "table" {
+			w = cmd.ErrOrStderr()
+		}
+	}
+	fmt.Fprintln(w, line)
 }
 
 // commandLine is how the program was called: values of variables stand as

@@ -295,6 +295,12 @@ func (t *Target) Now() time.Time { return t.opt.Now() }
 // Timeout returns how long one exchange may take.
 func (t *Target) Timeout() time.Duration { return t.opt.Timeout }
 
+// TLS is how the target is reached over TLS, for who sends by other means; it is not to be changed.
+func (t *Target) TLS() *tls.Config { return t.tls }
+
+// Proxy is the HTTP proxy to go through, nil for none.
+func (t *Target) Proxy() *url.URL { return t.proxy }
+
 // ---- fixtures ----
 
 // Clients returns every client fixture, the primary one first.
