@@ -71,7 +71,7 @@ func fixture() Run {
 		Actual:      "400 with error invalid_request",
 		Requirement: "The error list reserves a dedicated code for grant types the server does not support, and excludes that case from invalid_request.",
 		Why:         "Developers are sent looking for a bad credential when the grant is simply not offered.",
-		DurationMS:  4.2, Exchanges: []int{0, 1}, Links: []string{"https://www.rfc-editor.org/rfc/rfc6749#section-5.2"},
+		DurationMS:  4.2, Exchanges: []int{1, 0}, Links: []string{"https://www.rfc-editor.org/rfc/rfc6749#section-5.2"},
 	})
 	group("client-auth", "RFC 6749 §2.3.1", "basic-accepted", "wrong-secret", "unknown-client", "no-credentials-in-uri")
 	r.Checks = append(r.Checks,
@@ -268,7 +268,7 @@ func whole() Run {
 		c.Requirement, c.Why = r.Checks[5].Requirement, r.Checks[5].Why
 		x := r.Exchanges[i%3]
 		r.Exchanges = append(r.Exchanges, x, x)
-		c.Exchanges = []int{len(r.Exchanges) - 2, len(r.Exchanges) - 1}
+		c.Exchanges = []int{len(r.Exchanges) - 1, len(r.Exchanges) - 2}
 		r.Checks = append(r.Checks, c)
 	}
 	r.Load = l.Load

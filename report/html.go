@@ -419,7 +419,7 @@ func (p *htmlData) finding(r *Run, c Check) htmlFinding {
 	add("expected", clean(c.Expected))
 	add("came", clean(c.Actual))
 	if c.Message != c.Actual {
-		add("finding", clean(c.Message))
+		add("finding", clean(c.finding()))
 	}
 	add("clause", clauseLine(c))
 	add("why", clean(c.Why))

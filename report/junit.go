@@ -199,7 +199,7 @@ func (r *Run) plainText(c Check) string {
 	row("expected", clean(c.Expected))
 	row("came", clean(c.Actual))
 	if c.Message != c.Actual {
-		row("finding", clean(c.Message))
+		row("finding", clean(c.finding()))
 	}
 	row("clause", clauseLine(c))
 	row("why", clean(c.Why))

@@ -150,7 +150,7 @@ func (m *mdWriter) finding(r *Run, c Check) {
 	row("expected", mdText(c.Expected))
 	row("came", code(c.Actual))
 	if c.Message != c.Actual {
-		row("finding", code(c.Message))
+		row("finding", code(c.finding()))
 	}
 	row("clause", mdText(clauseLine(c)))
 	row("why", mdText(c.Why))

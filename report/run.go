@@ -223,7 +223,7 @@ type Check struct {
 	Actual     string  `json:"actual"`
 	Reason     string  `json:"reason"` // why it was not judged, or what the contract or a waiver says
 	DurationMS float64 `json:"duration_ms"`
-	Exchanges  []int   `json:"exchanges"` // indexes into Run.Exchanges
+	Exchanges  []int   `json:"exchanges"` // indexes into Run.Exchanges, the one that tells first
 
 	ReasonKind  ReasonKind `json:"reason_kind,omitempty"`
 	Needs       string     `json:"needs,omitempty"` // the fixture, effect or rule ReasonKind speaks of
@@ -235,6 +235,14 @@ type Check struct {
 	Waiver      *Waiver    `json:"waiver,omitempty"`
 	Places      []string   `json:"places,omitempty"` // where a passive rule saw it, one line each
 	Links       []string   `json:"links,omitempty"`
+}
+
+// finding is the message where it says more than expected and came do.
+func (c Check) finding() string {
+	if c.Message == "expected "+c.Expected+", came "+c.Actual {
+		return ""
+	}
+	return c.Message
 }
 
 // counted is the verdict as the exit code sees it.

@@ -269,7 +269,7 @@ func (p *page) finding(r *Run, c Check) {
 	p.field(8, column, "expected", clean(c.Expected))
 	p.field(8, column, "came", clean(c.Actual))
 	if c.Message != c.Actual {
-		p.field(8, column, "finding", clean(c.Message))
+		p.field(8, column, "finding", clean(c.finding()))
 	}
 	p.field(8, column, "clause", clauseLine(c))
 	if c.Verdict == Fail {
@@ -325,17 +325,14 @@ func (p *page) exchanges(r *Run, c Check) {
 	}
 }
 
-// telling is the exchange that shows the finding best: the last probe, else the last.
-func telling(r *Run, c Check) (x *Exchange) {
+// telling is the exchange that shows the finding best: a check names it first.
+func telling(r *Run, c Check) *Exchange {
 	for _, i := range c.Exchanges {
-		if i < 0 || i >= len(r.Exchanges) {
-			continue
-		}
-		if e := &r.Exchanges[i]; x == nil || e.Purpose == "probe" || x.Purpose != "probe" {
-			x = e
+		if i >= 0 && i < len(r.Exchanges) {
+			return &r.Exchanges[i]
 		}
 	}
-	return x
+	return nil
 }
 
 func (p *page) exchange(x Exchange) {

@@ -149,14 +149,15 @@ func (c *Case) place(v violation) string {
 
 // evidence lists the answers the finding rests on: those looked at, or all that were sent.
 func (c *Case) evidence() []*Sample {
-	if len(c.violations) > 0 {
+	if held := slices.Concat(c.violations, c.warnings); len(held) > 0 {
 		var at []*Sample
-		for _, v := range c.violations {
+		for _, v := range held {
 			if v.sample != nil && !slices.Contains(at, v.sample) && len(at) < maxEvidence {
 				at = append(at, v.sample)
 			}
 		}
 		if len(at) > 0 {
+			slices.SortStableFunc(at, func(a, b *Sample) int { return boolRank(!a.Golden) - boolRank(!b.Golden) })
 			return at
 		}
 	}
