@@ -77,7 +77,9 @@ var clientAuthRules = []Rule{
 		Effects: []Effect{MintsToken},
 		Check: func(c *Case) {
 			p, f := c.specialClient()
-			ask := func(req exchange.Request, what string) *Sample { return c.Probe(Step(req, "%s", what), Positive()) }
+			ask := func(req exchange.Request, what string) *Sample {
+				return c.Probe(Step(req, "%s", what), Provokes("wrong_secret"))
+			}
 			req := func() exchange.Request { return c.goldenWith(p, f.Name, exchange.Inputs{}).Auth("basic") }
 			if f.URLEncoded == "never" {
 				c.PageSays("the page documents id and secret without form encoding in Basic")
@@ -445,6 +447,7 @@ var clientAuthRules = []Rule{
 		Expect:   "refused.",
 		Fault:    "Reads client credentials, and only these, from the query and issues a token.",
 		Effects:  []Effect{LeaksToLogs, MintsToken},
+		Provokes: []string{"missing_client_auth", "missing_parameter"},
 		Check: func(c *Case) {
 			req := c.Victim("post")
 			p, _ := req.Param("client_secret")
@@ -453,7 +456,7 @@ var clientAuthRules = []Rule{
 			} else if p.In == exchange.InHeader {
 				c.NotApplicable("the page documents the client credentials in a header field")
 			}
-			c.ExpectRefused(c.Probe(Step(req.MoveTo(exchange.InQuery, "client_id", "client_secret"), "client credentials in the query")))
+			c.ExpectRefused(c.Probe(Step(req.MoveTo(exchange.InQuery, "client_id", "client_secret"), "client credentials in the query"), About("client_secret")))
 		},
 	},
 	{
@@ -508,7 +511,7 @@ func (c *Case) methodSupported(method string) {
 	if !documented && p.auth != "basic" && p.auth != "post" {
 		c.NotApplicable("the client is documented for %s", p.auth)
 	}
-	s := c.Probe(Step(c.Golden().Auth(method), "client authentication by %s", method), Positive())
+	s := c.Probe(Step(c.Golden().Auth(method), "client authentication by %s", method), Provokes("missing_client_auth"))
 	if s.Answer.OK() {
 		c.run.mu.Lock()
 		c.run.works[pair{p.grant, method, p.client}] = true

@@ -46,8 +46,9 @@ var passwordRules = []Rule{
 		Tolerates: []string{
 			"Never evaluated under the oauth20 edition; when the contract documents the grant the result is a standing advisory, not a defect of this run.",
 		},
-		Fault:   "The grant is processed: invalid_grant for the bogus user shows it is live.",
-		Effects: []Effect{BadUserCredentials},
+		Fault:    "The grant is processed: invalid_grant for the bogus user shows it is live.",
+		Effects:  []Effect{BadUserCredentials},
+		Provokes: []string{"unknown_grant", "unauthorized_client"},
 		Check: func(c *Case) {
 			if c.Documents("password") {
 				c.PageSays("the page documents the password grant")
@@ -282,7 +283,7 @@ var passwordRules = []Rule{
 				return
 			}
 			latin, ok := latin1(req())
-			if !ok || !c.Probe(Step(latin, "name and password in Latin-1"), Positive()).Answer.OK() {
+			if !ok || !c.Probe(Step(latin, "name and password in Latin-1"), Provokes("wrong_password", "unknown_user")).Answer.OK() {
 				c.look(s)
 				c.Inconclusive("the login of the user with non-ASCII credentials was answered %s; the credentials in the contract may be wrong", s.Came())
 			}
@@ -305,9 +306,10 @@ var passwordRules = []Rule{
 		Tolerates: []string{
 			"Alerting is invisible from outside, so absence of a reaction is an observation, not a failure.",
 		},
-		Fault:   "No reaction whatever the number of wrong attempts.",
-		Effects: []Effect{BadUserCredentials, LockoutRisk, Burst},
-		Alone:   true,
+		Fault:    "No reaction whatever the number of wrong attempts.",
+		Effects:  []Effect{BadUserCredentials, LockoutRisk, Burst},
+		Alone:    true,
+		Provokes: []string{"wrong_password"},
 		Check: func(c *Case) {
 			u := c.Target().UserNamed("sacrificial")
 			if u == nil {
@@ -337,7 +339,7 @@ var passwordRules = []Rule{
 					return
 				}
 			}
-			after := c.Try(Step(right(), "the right password after 20 wrong ones"), AsIs())
+			after := c.Try(Step(right(), "the right password after 20 wrong ones"), AsIs(), Positive())
 			if !after.Answer.OK() {
 				c.Fact("brute-force", "Reaction to repeated wrong passwords", "the user is locked after 20 attempts: "+after.Came(), after)
 				return

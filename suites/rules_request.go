@@ -43,7 +43,7 @@ var requestRules = []Rule{
 			if req.Method() != http.MethodPost {
 				form = form.WithMethod(http.MethodPost).MoveTo(exchange.InBody)
 			}
-			c.Expect(c.Probe(Step(form, "as a form in the body of a POST"), Positive())).To(BeTokenResponse())
+			c.Expect(c.Probe(Step(form, "as a form in the body of a POST"), Provokes("wrong_content_type", "wrong_method"))).To(BeTokenResponse())
 		},
 	},
 	{
@@ -655,8 +655,9 @@ var requestRules = []Rule{
 			"The endpoint URI itself may carry a fixed query component.",
 			"A contract that documents query parameters (a deviation of its own).",
 		},
-		Fault:   "Reads grant parameters, though not credentials, from the query and issues a token.",
-		Effects: []Effect{MintsToken, LeaksToLogs},
+		Fault:    "Reads grant parameters, though not credentials, from the query and issues a token.",
+		Effects:  []Effect{MintsToken, LeaksToLogs},
+		Provokes: []string{"missing_parameter"},
 		Check: func(c *Case) {
 			req := c.Victim()
 			parts := req.GrantParts()
@@ -671,7 +672,7 @@ var requestRules = []Rule{
 					c.PageSays("the page documents parameters in the query")
 				}
 			}
-			c.ExpectRefused(c.Probe(Step(req.MoveTo(exchange.InQuery, parts...), "grant parameters in the query")))
+			c.ExpectRefused(c.Probe(Step(req.MoveTo(exchange.InQuery, parts...), "grant parameters in the query"), About("grant_type")))
 		},
 	},
 }

@@ -241,8 +241,9 @@ var robustnessRules = []Rule{
 		Tolerates: []string{
 			"Connection reset by a front proxy (inconclusive).",
 		},
-		Fault:   "500 or 502.",
-		Effects: []Effect{BadClientCredentials},
+		Fault:    "500 or 502.",
+		Effects:  []Effect{BadClientCredentials},
+		Provokes: []string{"unknown_client", "wrong_secret"},
 		Check: func(c *Case) {
 			long := strings.Repeat("x", 48<<10)
 			c.Target().Redactor.Show(long) // it is no secret
@@ -357,7 +358,8 @@ var robustnessRules = []Rule{
 		Fault:    "client_id is copied raw into the WWW-Authenticate realm.",
 		Effects:  []Effect{BadClientCredentials},
 		Check: func(c *Case) {
-			for _, part := range []string{"grant_type", "scope", "client_id"} {
+			for _, p := range [][2]string{{"grant_type", "unknown_grant"}, {"scope", "bad_scope"}, {"client_id", "unknown_client"}} {
+				part, condition := p[0], p[1]
 				req := c.Golden()
 				if part != "scope" && !req.Has(part) && (part != "client_id" || req.AuthMethod() != "basic") {
 					continue
@@ -368,7 +370,7 @@ var robustnessRules = []Rule{
 				} else {
 					req = req.Set(part, value)
 				}
-				s := c.Probe(Step(req, "%s with a line break and a header field", part))
+				s := c.Probe(Step(req, "%s with a line break and a header field", part), Provokes(condition))
 				c.Expect(s).To(satisfy("no header field that came from the input", func(s *Sample) (string, bool) {
 					return "the field X-Grantcheck, sent in " + part, len(s.Header.Values("X-Grantcheck")) == 0
 				}))
