@@ -54,9 +54,12 @@ func Faults() []Fault {
 		authorizationCodeFaults,
 		pkceFaults,
 		refreshFaults,
+		jwtClientAuthFaults,
+		jwtBearerFaults,
 		responseFaults,
 		errorFaults,
 		headersFaults,
+		tokenFormatFaults,
 		bearerUseFaults,
 		throttlingFaults,
 		metadataFaults,
@@ -71,7 +74,11 @@ func Faults() []Fault {
 
 // Variations lists every variation.
 func Variations() []Variation {
-	return slices.Concat(variations)
+	return slices.Concat(
+		variations,
+		requestVariations,
+		responseVariations, errorVariations, throttlingVariations, publishedVariations, hygieneVariations, documentedVariations,
+	)
 }
 
 // FaultNamed finds a fault.

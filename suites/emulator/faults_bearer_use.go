@@ -55,8 +55,13 @@ var bearerUseFaults = []Fault{
 	},
 	{
 		Name: "bearer.invalid-token-refused", Rule: "bearer.invalid-token-refused",
-		Text:  "Any bearer value that is not empty is accepted.",
-		Apply: func(b *behaviour) { b.skip(atBearerKnown) },
+		Text: "Any bearer value that is not empty is accepted.",
+		Apply: func(b *behaviour) {
+			b.instead(atBearerKnown, func(f *flow, standard func() *refusal) *refusal {
+				standard()
+				return nil
+			})
+		},
 	},
 	{
 		Name: "bearer.invalid-token-401", Rule: "bearer.invalid-token-401",
