@@ -687,7 +687,7 @@ var documentedRules = []Rule{
 			case !ok || life <= 0:
 				c.NotApplicable("the answer tells no lifetime")
 			case life > 70*time.Minute:
-				c.Inconclusive("the token lives for %s; a run waits for an hour at most", life)
+				c.NotApplicable("the token lives for %s, and a run waits for an hour at most", life)
 			}
 			works := func(s *Sample) bool {
 				want := c.Contract().Resource.Expect

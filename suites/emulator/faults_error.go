@@ -90,8 +90,10 @@ var errorFaults = []Fault{
 	},
 	{
 		Name: "error.description-string", Rule: "error.description-string",
-		Text:  "error_description is a list of validation messages.",
-		Apply: func(b *behaviour) { describe(b, []string{"the request is not valid"}) },
+		Text: "error_description is a list of validation messages, where a parameter is missing.",
+		Apply: func(b *behaviour) {
+			errorOf(b, missingParameter, func(f *flow, a *answer) { a.Body.set("error_description", []string{f.refusal.Description}) })
+		},
 	},
 	{
 		Name: "error.description-string/empty", Rule: "error.description-string",
@@ -162,8 +164,11 @@ var errorFaults = []Fault{
 		Text:  "Answers wrong client credentials in the body with unauthorized_client.",
 		Setup: Setup{Contract: "devensoft"},
 		Apply: func(b *behaviour) {
-			b.recode(unknownClient, 400, "unauthorized_client")
-			b.recode(wrongSecret, 400, "unauthorized_client")
+			b.onRefusal(func(f *flow, r *refusal) {
+				if (r.Reason == unknownClient || r.Reason == wrongSecret) && f.endpoint == tokenEndpoint && f.cred.scheme == "" {
+					r.Status, r.Code = 400, "unauthorized_client"
+				}
+			})
 		},
 	},
 	{

@@ -292,8 +292,10 @@ var responseFaults = []Fault{
 	},
 	{
 		Name: "response.utf8/errors", Rule: "response.utf8",
-		Text:  "Puts a byte order mark before the JSON of errors.",
-		Apply: func(b *behaviour) { b.onError(func(f *flow, a *answer) { a.Prefix = []byte("\xef\xbb\xbf") }) },
+		Text: "Puts a byte order mark before the JSON of an error about a missing parameter.",
+		Apply: func(b *behaviour) {
+			errorOf(b, missingParameter, func(f *flow, a *answer) { a.Prefix = []byte("\xef\xbb\xbf") })
+		},
 	},
 	{
 		Name: "response.utf8/latin-1", Rule: "response.utf8",
