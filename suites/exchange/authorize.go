@@ -136,7 +136,9 @@ func (a Authorization) query() []Param {
 	add("redirect_uri", a.RedirectURI)
 	add("scope", strings.Join(a.Scope, a.joiner))
 	add("state", a.State)
-	add("nonce", a.Nonce)
+	if slices.Contains(a.Scope, "openid") {
+		add("nonce", a.Nonce) // OpenID Connect's: without openid some servers refuse it
+	}
 	if a.Method != "" {
 		challenge := a.Challenge
 		if challenge == "" && a.Method == "plain" {

@@ -404,6 +404,9 @@ func (c *Client) overHTTP1(ctx context.Context, e *Exchange, conn *conn, hold fu
 	e.ConnClosed = resp.Close
 	conn.announcedClose = resp.Close
 	body, whole, err := c.readBody(resp.Body)
+	if err != nil && tooLarge(resp.StatusCode) && kindOf(err) == ErrReset {
+		err = nil // the rest of the request met a closed door, and that cut the answer
+	}
 	if err != nil {
 		e.fail(c.lost(ctx, err))
 	}
@@ -420,6 +423,12 @@ func (c *Client) overHTTP1(ctx context.Context, e *Exchange, conn *conn, hold fu
 		grace.Stop()
 	}
 	reusable = reusable && conn.br.Buffered() == 0
+}
+
+// tooLarge tells the refusals after which a server may close the connection with the request half
+// read (RFC 9110 §15.5.14, RFC 6585 §5).
+func tooLarge(status int) bool {
+	return status == http.StatusRequestEntityTooLarge || status == http.StatusRequestHeaderFieldsTooLarge
 }
 
 // encodeHTTP1 returns the header, its empty line included, and the encoded body.
