@@ -475,30 +475,51 @@ func (p *probe) scope(got report.Throttle) error {
 	if got.RatePerS == 0 {
 		return nil
 	}
-	p.stage, p.trial = "scope", ""
-	pairs := max(1, min(4, int(got.Burst)))
+	p.stage = "scope"
+	// While a round trip lasts, the limiter refills: the comparison must be about more than that.
+	refill := 2 * got.RatePerS * p.trip()
+	if got.Burst < 1+refill {
+		return nil
+	}
+	pairs := max(1, min(int(got.Burst), 4+int(math.Ceil(refill))))
 	for _, from := range []Origin{OtherClient, OtherAddress} {
 		if !p.s.Can(from) {
 			continue
 		}
 		for round := range 3 {
-			start := p.now() + max(1.1*got.WindowS, 1.3*float64(pairs)/got.RatePerS) // the other's quota refills
-			drain := int(got.Burst*1.1) + 8
-			shots := p.at(start, drain)
-			for range pairs {
-				shots = append(shots, Shot{seconds(start), MainClient}, Shot{seconds(start), from})
-			}
-			first := len(p.log.Events)
-			if _, err := p.fire(shots, nil); err != nil {
+			p.trial = ""
+			rest := max(1.1*got.WindowS, 1.3*float64(pairs)/got.RatePerS) // the other's quota refills
+			if _, err := p.ask(p.now() + rest); err != nil {
 				return err
 			}
-			// The last to be sent are those compared.
-			sent := p.log.Events[first:]
-			slices.SortStableFunc(sent, func(a, b Event) int { return cmp.Compare(a.SentUS, b.SentUS) })
-			for i := max(0, len(sent)-2*pairs); i < len(sent); i++ {
-				sent[i].Trial = fmt.Sprintf("%d.%d", from, round)
+			if _, err := p.drain(got); err != nil {
+				return err
+			}
+			p.trial = fmt.Sprintf("%d.%d", from, round)
+			t := seconds(p.now())
+			var shots []Shot
+			for range pairs {
+				shots = append(shots, Shot{t, MainClient}, Shot{t, from})
+			}
+			if _, err := p.fire(shots, nil); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// trip is the usual round trip of a rejection in seconds.
+func (p *probe) trip() float64 {
+	var took []int64
+	for _, e := range p.log.Events {
+		if e.Outcome == Throttled {
+			took = append(took, e.TookUS)
+		}
+	}
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	return float64(took[len(took)/2]) / 1e6
 }

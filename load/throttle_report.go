@@ -104,7 +104,7 @@ func (e *Event) spell() int {
 // decisions reads from each event when its decision was taken. A round trip above the shortest of
 // its kind is the uncertainty. An accepted request that took much longer than rejections do was
 // held back after it: that is a queue, and says nothing about when it was decided. The longest
-// such delay is returned in seconds, and the shortest round trip of a rejection.
+// such delay is returned in seconds, when half the first burst was delayed, and the shortest round trip of a rejection.
 func decisions(evs []Event) (hits []hit, queue, trip float64) {
 	shortest := map[Outcome]float64{Token: math.Inf(1), Throttled: math.Inf(1)}
 	var quick []float64
@@ -123,19 +123,29 @@ func decisions(evs []Event) (hits []hit, queue, trip float64) {
 		typical = quick[len(quick)/2] - shortest[Throttled]
 		bound = quick[len(quick)*99/100] - shortest[Throttled]
 	}
+	held, burst := 0, 0 // of the first burst, which a queue would hold back
 	for _, e := range evs {
 		if e.From != MainClient || e.Outcome != Token && e.Outcome != Throttled || e.Stage == "scope" {
 			continue
 		}
 		extra := float64(e.TookUS)/1e6 - shortest[e.Outcome]
 		h := hit{hint: e.Hint, ok: e.Outcome == Token, spell: e.spell(), t: extra / 2, u: extra / 2}
+		if h.ok && e.Stage == "burst" {
+			burst++
+		}
 		if h.ok && extra > 2*bound+0.001 {
+			if e.Stage == "burst" {
+				held++
+			}
 			queue = max(queue, extra)
 			h.t, h.u = typical/2, bound/2
 		}
 		h.t += float64(e.SentUS)/1e6 + shortest[Throttled]/2
 		h.u += 0.0003
 		hits = append(hits, h)
+	}
+	if 2*held < burst {
+		queue = 0 // stragglers
 	}
 	return hits, queue, shortest[Throttled]
 }
@@ -257,14 +267,16 @@ func scopeOf(evs []Event) (scope, why string) {
 		}
 	}
 	switch {
-	case seen[OtherClient] && own[OtherClient] >= 2 && own[OtherAddress] >= 2:
+	case own[OtherClient] >= 2 && own[OtherAddress] >= 2:
 		return "client", "another address has a quota of its own as well"
-	case seen[OtherClient] && own[OtherClient] >= 2:
+	case own[OtherClient] >= 2:
 		return "client", ""
-	case seen[OtherAddress] && own[OtherAddress] >= 2:
+	case own[OtherAddress] >= 2:
 		return "address", ""
-	case seen[OtherClient] && seen[OtherAddress] && own[OtherClient] <= -2 && own[OtherAddress] <= -2:
+	case own[OtherClient] <= -2 && own[OtherAddress] <= -2:
 		return "endpoint", ""
+	case len(rounds) == 0:
+		return undecided, "the limiter refills within a round trip, or there was nobody to compare with"
 	case !seen[OtherClient]:
 		return undecided, "no second client to compare with"
 	case !seen[OtherAddress] && own[OtherClient] <= -2:

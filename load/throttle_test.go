@@ -7,10 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
-	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"grantcheck/report"
 )
 
 // limiter decides one request at t seconds; for a rejection it knows the shortest wait, for an
@@ -348,7 +351,7 @@ func draw(seed uint64) truth {
 
 // TestThrottleFitsUnknownLimiters draws limiters at random and reports the share found right.
 func TestThrottleFitsUnknownLimiters(t *testing.T) {
-	n, base := 150, uint64(1)
+	n, base := 30, uint64(1)
 	if v, err := strconv.Atoi(os.Getenv("THROTTLE_RUNS")); err == nil {
 		n = v
 	}
@@ -358,16 +361,32 @@ func TestThrottleFitsUnknownLimiters(t *testing.T) {
 	verbose := os.Getenv("THROTTLE_VERBOSE") != ""
 	var rateOK, burstOK, both, kindWrong, decided, hintWrong, hinted, scopeOK, scopeWrong, cheap int
 	per := map[string][3]int{}
+	type run struct {
+		truth truth
+		sim   *sim
+		log   Log
+		got   report.Throttle
+	}
+	runs := make([]run, n)
+	var group sync.WaitGroup
+	for worker := range runtime.NumCPU() {
+		group.Go(func() {
+			for i := worker; i < n; i += runtime.NumCPU() {
+				seed := base*1_000_000 + uint64(i)
+				tr := draw(seed)
+				s := newSim(tr, seed)
+				l, err := Probe(t.Context(), s, Budget{Requests: 60000, Time: 10 * time.Minute})
+				if err != nil {
+					t.Errorf("%s: %v", tr.name, err)
+				}
+				runs[i] = run{tr, s, l, Fit(l)}
+			}
+		})
+	}
+	group.Wait()
 	for i := range n {
 		seed := base*1_000_000 + uint64(i)
-		tr := draw(seed)
-		s := newSim(tr, seed)
-		l, err := Probe(t.Context(), s, Budget{Requests: 60000, Time: 10 * time.Minute})
-		if err != nil {
-			t.Errorf("%s: %v", tr.name, err)
-			continue
-		}
-		got := Fit(l)
+		tr, s, l, got := runs[i].truth, runs[i].sim, runs[i].log, runs[i].got
 		r := math.Abs(got.RatePerS/tr.rate-1) <= 0.02
 		b := math.Abs(got.Burst-tr.burst) <= max(1, 0.05*tr.burst)
 		bad := got.Window != tr.kind && got.Window != undecided && got.Window != unexplained
@@ -434,28 +453,5 @@ func TestThrottleFitsUnknownLimiters(t *testing.T) {
 		n, share(rateOK), share(burstOK), share(both), share(decided), kindWrong, hintWrong, hinted, share(scopeOK), scopeWrong, share(cheap), per)
 	if share(rateOK) < 0.95 || share(burstOK) < 0.95 || kindWrong > 0 || hintWrong > 0 {
 		t.Errorf("below the aim")
-	}
-}
-
-func TestTruthScores(t *testing.T) {
-	for _, f := range strings.Fields(os.Getenv("SEEDS")) {
-		seed, _ := strconv.ParseUint(f, 10, 64)
-		tr := draw(seed)
-		s := newSim(tr, seed)
-		l, err := Probe(t.Context(), s, Budget{Requests: 60000, Time: 10 * time.Minute})
-		if err != nil {
-			t.Error(err)
-		}
-		hits, _, _ := decisions(l.Events)
-		r := newRecord(hits)
-		m := tr.model
-		if m.window > 0 {
-			m.phase = math.Mod(m.phase-simEpoch, m.window)
-		}
-		r.score(&m)
-		t.Logf("%-36s seed %d rtt %.1f j %.1f n %d uref %.4f turns %d bursts %v ", tr.name, seed, s.base*2e3, s.jitter*1e3, len(hits), r.uref, len(r.turns), r.bursts())
-		for _, m := range append([]model{m}, r.fitAll()...) {
-			t.Logf("   %+v", m)
-		}
 	}
 }
