@@ -147,7 +147,7 @@ func (e *engine) phaseOf(r Rule) int {
 	return phase
 }
 
-// looksAt lists the rules whose findings r is about: they are judged first, and may come to anything.
+// looksAt lists the rules whose findings, or answers, r is about: they are judged first, and may come to anything.
 func (e *engine) looksAt(r Rule) (ids []string) {
 	switch r.ID {
 	case "doc.deviation-still-true":
@@ -158,6 +158,10 @@ func (e *engine) looksAt(r Rule) (ids []string) {
 		for _, w := range e.target.Contract.Waivers {
 			ids = append(ids, w.Rule)
 		}
+	case "metadata.grants-complete":
+		ids = []string{"cc.happy-path", "password.happy-path", "code.happy-path", "refresh.happy-path", "jwt-bearer.happy-path"}
+	case "bearer.attributes-unique":
+		ids = []string{"bearer.missing-token-challenge", "bearer.invalid-token-refused"}
 	}
 	return slices.DeleteFunc(ids, func(id string) bool {
 		q, ok := e.catalogue[id]
@@ -229,7 +233,7 @@ func (e *engine) runInOrder(ctx context.Context) {
 	var slow []*task
 	phase := phaseStatic
 	for _, t := range e.order {
-		if slices.Contains(t.rule.Effects, Slow) {
+		if slices.Contains(t.rule.Effects, Slow) && !t.rule.Alone {
 			slow = append(slow, t)
 			continue
 		}

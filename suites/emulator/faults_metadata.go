@@ -82,14 +82,14 @@ var metadataFaults = []Fault{
 	{
 		Name: "metadata.issuer-syntax", Rule: "metadata.issuer-syntax",
 		Text:  "The issuer carries a query component, in the document and in the contract alike.",
-		Setup: oddIssuer("?tenant=1"),
-		Apply: func(*behaviour) {},
+		Setup: properIssuer,
+		Apply: oddIssuer("?tenant=1"),
 	},
 	{
 		Name: "metadata.issuer-syntax/fragment", Rule: "metadata.issuer-syntax",
 		Text:  "The issuer carries a fragment, in the document and in the contract alike.",
-		Setup: oddIssuer("#tenant"),
-		Apply: func(*behaviour) {},
+		Setup: properIssuer,
+		Apply: oddIssuer("#tenant"),
 	},
 	{
 		Name: "metadata.token-endpoint", Rule: "metadata.token-endpoint",
@@ -316,10 +316,15 @@ func publicRSA(kid, use string, octets int) object {
 // filler is that many octets in base64url, the highest bit set and the lowest too.
 func filler(octets int) string { return b64.EncodeToString([]byte(strings.Repeat("\xc5", octets))) }
 
-// oddIssuer puts something behind the issuer, over TLS.
-func oddIssuer(behind string) Setup {
-	return Setup{
-		Prepare: func(c *contract.Contract) { c.Metadata.Issuer += behind },
-		Options: func(o *Options) { o.TLS = &TLS{} },
+// properIssuer serves everything with TLS, as an issuer has to be.
+var properIssuer = Setup{Options: func(o *Options) { o.TLS = &TLS{} }}
+
+// oddIssuer puts something behind the issuer, in everything that is served and in the contract.
+func oddIssuer(behind string) func(*behaviour) {
+	return func(b *behaviour) {
+		b.onWorld(func(e *Emulator) {
+			e.issuer += behind
+			e.bound.Metadata.Issuer = e.issuer
+		})
 	}
 }
