@@ -177,7 +177,7 @@ func (f *flow) idToken(is *issue) string {
 	a := f.authorization
 	key := f.b.signingKey(f, "id_token")
 	d := &draft{
-		Kind: "id_token", Key: key,
+		Kind: "id_token", Key: key, Beside: is.AccessToken,
 		Header: object{{Name: "alg", Value: key.alg}, {Name: "typ", Value: "JWT"}, {Name: "kid", Value: key.kid}},
 		Claims: object{
 			{Name: "iss", Value: f.e.issuer},

@@ -218,6 +218,7 @@ type draft struct {
 	Header object
 	Claims object
 	Key    *signingKey
+	Beside string // of an id_token: the access token issued with it
 	// Mangle, if set, changes the finished compact form.
 	Mangle func(string) string
 }
