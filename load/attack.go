@@ -36,6 +36,7 @@ type wire struct {
 type pool struct {
 	wire
 	*http.Transport
+	via             http.RoundTripper // what sends: the transport
 	opened, resumed atomic.Int64
 	mu              sync.Mutex
 	handshake       *hdrhistogram.Histogram
@@ -70,6 +71,7 @@ func newPool(w wire) *pool {
 		ForceAttemptHTTP2: true, TLSClientConfig: cfg, TLSHandshakeTimeout: w.timeout,
 		MaxResponseHeaderBytes: maxBody,
 	}
+	p.via = p.Transport
 	if w.proxy != nil {
 		p.Proxy = http.ProxyURL(w.proxy)
 		return p
@@ -266,7 +268,7 @@ func (t *tripper) RoundTrip(form *http.Request) (*http.Response, error) {
 		}
 	}
 	e.began.Store(e.start.UnixNano())
-	resp, err := a.pool.RoundTrip(req)
+	resp, err := a.pool.via.RoundTrip(req)
 	if err == nil {
 		e.status, e.header = resp.StatusCode, resp.Header
 		err = e.read(resp)
@@ -337,7 +339,7 @@ func (p *pool) send(ctx context.Context, e *exchanged) {
 	req := new(http.Request).WithContext(ctx)
 	e.request.into(req)
 	e.start = time.Now()
-	resp, err := p.RoundTrip(req)
+	resp, err := p.via.RoundTrip(req)
 	if err == nil {
 		e.status, e.header = resp.StatusCode, resp.Header
 		p.mu.Lock()

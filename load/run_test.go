@@ -50,7 +50,7 @@ func form(t testing.TB, address string) *Request {
 		Body: []byte("grant_type=client_credentials")}
 }
 
-func options(t testing.TB, address string, profile string, rate float64, span time.Duration) Options {
+func options(t testing.TB, address, profile string, rate float64, span time.Duration) Options {
 	p, err := LoadProfile(profile, rate, span)
 	if err != nil {
 		t.Fatal(err)
