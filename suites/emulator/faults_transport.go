@@ -14,7 +14,7 @@ var transportFaults = []Fault{
 		Name: "transport.https-required", Rule: "transport.https-required",
 		Text: "Port 80 serves the same token endpoint.",
 		Setup: Setup{Contract: "devensoft", Options: func(o *Options) {
-			overTLS.Options(o)
+			pageOverTLS.Options(o)
 			o.TLS.Host = "token.example"
 		}},
 		Apply: func(b *behaviour) { b.tls = func(o *TLS) { o.Plain = true } },
@@ -22,25 +22,25 @@ var transportFaults = []Fault{
 	{
 		Name: "transport.tls-versions", Rule: "transport.tls-versions",
 		Text:  "Accepts a TLS 1.0 handshake.",
-		Setup: overTLS,
+		Setup: pageOverTLS,
 		Apply: func(b *behaviour) { oldTLS(b, tls.VersionTLS10, 0) },
 	},
 	{
 		Name: "transport.tls-versions/tls-1.1", Rule: "transport.tls-versions",
 		Text:  "Accepts a TLS 1.1 handshake.",
-		Setup: overTLS,
+		Setup: pageOverTLS,
 		Apply: func(b *behaviour) { oldTLS(b, tls.VersionTLS11, 0) },
 	},
 	{
 		Name: "transport.tls12-supported", Rule: "transport.tls12-supported",
 		Text:  "Speaks nothing newer than TLS 1.1.",
-		Setup: overTLS,
+		Setup: pageOverTLS,
 		Apply: func(b *behaviour) { oldTLS(b, tls.VersionTLS11, tls.VersionTLS11) },
 	},
 	{
 		Name: "transport.weak-ciphers", Rule: "transport.weak-ciphers",
 		Text:  "Negotiates an RC4 suite.",
-		Setup: overTLS,
+		Setup: pageOverTLS,
 		Apply: func(b *behaviour) {
 			b.tls = func(o *TLS) { o.CipherSuites = append(o.CipherSuites, tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA) }
 		},
@@ -48,13 +48,13 @@ var transportFaults = []Fault{
 	{
 		Name: "transport.certificate-valid", Rule: "transport.certificate-valid",
 		Text:  "The certificate is for another host name.",
-		Setup: overTLS,
+		Setup: pageOverTLS,
 		Apply: func(b *behaviour) { b.tls = func(o *TLS) { o.WrongHost = true } },
 	},
 	{
 		Name: "transport.certificate-valid/expired", Rule: "transport.certificate-valid",
 		Text:  "The certificate has expired.",
-		Setup: overTLS,
+		Setup: pageOverTLS,
 		Apply: func(b *behaviour) { b.tls = func(o *TLS) { o.Expired = true } },
 	},
 	{
@@ -180,8 +180,8 @@ var pageFaults = []Fault{
 	},
 }
 
-// overTLS puts a page without codes and hooks behind TLS, with sound cipher suites only.
-var overTLS = Setup{Contract: "devensoft", Options: func(o *Options) {
+// pageOverTLS puts a page without codes and hooks behind TLS, with sound cipher suites only.
+var pageOverTLS = Setup{Contract: "devensoft", Options: func(o *Options) {
 	o.TLS = &TLS{CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}}
 }}
 
