@@ -317,3 +317,8 @@ func TestQuantilesAtJumps(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkEngine(b *testing.B) {
+	b.ReportAllocs()
+	stubbed(b.N)
+}

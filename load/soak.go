@@ -51,9 +51,10 @@ func (r *runner) digest() string {
 // checkpoint writes the state, whole or not at all.
 func (r *runner) checkpoint() error {
 	r.mu.Lock()
+	sent := r.engine.sent.Load()
 	s := state{
 		Schema: stateSchema, Digest: r.digest(), Written: time.Now().UTC(), Elapsed: r.elapsed(),
-		Next: r.skip + uint64(r.engine.sent.Load()), Resumed: r.resumed, LostMS: r.lostMS,
+		Next: r.skip + uint64(sent), Resumed: r.resumed, LostMS: r.lostMS,
 		Findings: r.findings.found, Bad: [2]int64{r.findings.bad.sent, r.findings.bad.decided},
 		Again: [2]int64{r.findings.again, r.findings.shrunk}, Events: r.outages.events,
 	}
@@ -61,7 +62,7 @@ func (r *runner) checkpoint() error {
 	r.tally.win.response, r.tally.win.service, r.tally.win.lag = nil, nil, nil
 	err := r.tally.report(&s.Load, false)
 	r.tally.win = keep
-	s.Load.Sent = r.before + r.engine.sent.Load()
+	s.Load.Sent = r.before + sent
 	for i := range r.tally.stages {
 		m := &r.tally.stages[i].Measured
 		var part report.Load
