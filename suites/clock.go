@@ -33,7 +33,7 @@ func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
 
 // SkippingClock is the clock of the machine, with every sleep skipped: Sleep
 // moves it forward at once. A server that reads the same clock expires codes
-// and lifts limits in no time. Use it with Config.Parallel 1.
+// and lifts limits in no time. A run that may wait long judges one rule at a time then.
 type SkippingClock struct {
 	mu      sync.Mutex
 	skipped time.Duration

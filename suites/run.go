@@ -90,7 +90,8 @@ type session struct {
 	engine   *engine
 	selected []Rule
 	filtered bool
-	started  time.Time
+	started  time.Time // by the clock of the run
+	began    time.Time // by that of the machine
 	wrong    []report.Preflight
 }
 
@@ -104,6 +105,9 @@ func prepare(cfg Config) (*session, error) {
 	}
 	cfg.Clock = cmp.Or[Clock](cfg.Clock, SystemClock{})
 	cfg.Parallel = cmp.Or(cfg.Parallel, 4)
+	if _, skips := cfg.Clock.(*SkippingClock); skips && (slices.Contains(cfg.Allow, "all") || slices.Contains(cfg.Allow, string(Slow))) {
+		cfg.Parallel = 1 // hours pass for whoever is in the midst of something else
+	}
 	switch {
 	case cfg.MaxRequests < 0:
 		cfg.MaxRequests = 0
@@ -135,7 +139,7 @@ func prepare(cfg Config) (*session, error) {
 	}
 	return &session{
 		cfg: cfg, engine: newEngine(cfg, target, edition, selected), selected: selected,
-		filtered: len(cfg.Selection.Rules)+len(cfg.Selection.Groups) > 0, started: cfg.Clock.Now(),
+		filtered: len(cfg.Selection.Rules)+len(cfg.Selection.Groups) > 0, started: cfg.Clock.Now(), began: time.Now(),
 	}, nil
 }
 
@@ -174,7 +178,7 @@ func (s *session) report(interrupted bool) *report.Run {
 		Tool:     report.Tool{Name: "grantcheck", Version: cmp.Or(s.cfg.Version, exchange.Version), Catalogue: CatalogueVersion},
 		Contract: report.Contract{Name: c.Name, Title: c.Title, Edition: s.cfg.Edition, Strict: s.cfg.Strict, Decide: decides(c), Pages: c.Page, NotSpecified: c.NotSpecified},
 		Labels:   s.cfg.Labels, Endpoint: report.Endpoint{URL: e.target.TokenURL(nil), Emulated: s.cfg.Emulated},
-		Started: s.started, DurationMS: milliseconds(s.cfg.Clock.Now().Sub(s.started)),
+		Started: s.started, DurationMS: milliseconds(time.Since(s.began)),
 		Complete: !s.filtered && !interrupted && len(s.wrong) == 0, Interrupted: interrupted,
 		Preflight: s.wrong, Facts: e.facts,
 		Machine: &report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()},

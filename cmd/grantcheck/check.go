@@ -145,6 +145,6 @@ func (f *checkFlags) config(s *subject, labels map[string]string) suites.Config 
 		Selection: suites.Selection{Rules: f.rules, Groups: f.groups}, Allow: f.allow,
 		Rate: f.rate.value(), MaxRequests: f.maxRequests, Parallel: f.parallel,
 		FailOn: report.Verdict(f.failOn), MinJudged: float64(f.minJudged),
-		Emulated: s.emulator != nil, Labels: labels,
+		Emulated: s.emulator != nil, Labels: labels, Clock: s.clock,
 	}
 }

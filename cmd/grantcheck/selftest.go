@@ -98,7 +98,7 @@ func judge(ctx context.Context, x emulator.Fault, opt emulator.Options) (*report
 		return nil, err
 	}
 	clock := &suites.SkippingClock{}
-	opt.Contract, opt.Edition, opt.Now = c, x.Setup.Edition, clock.Now
+	opt.Contract, opt.Edition, opt.Now, opt.ES256 = c, x.Setup.Edition, clock.Now, true
 	opt.Sleep = func(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, d) }
 	e, err := emulator.New(opt)
 	if err != nil {
@@ -109,8 +109,8 @@ func judge(ctx context.Context, x emulator.Fault, opt emulator.Options) (*report
 	}
 	defer e.Close()
 	return suites.Run(ctx, suites.Config{
-		Contract: e.Contract(), Exchange: exchange.Options{Timeout: 5 * time.Second, Proxy: e.ProxyURL()}, Edition: x.Setup.Edition, Emulated: true,
-		Selection: suites.Selection{Rules: []string{x.Rule}}, Allow: []string{"all"}, Parallel: 1, Plain: true, Clock: clock,
+		Contract: e.Contract(), Exchange: exchange.Options{Timeout: 5 * time.Second, Proxy: e.ProxyURL(), Resolve: func(context.Context, string) ([]string, error) { return e.Addresses(), nil }}, Edition: x.Setup.Edition, Emulated: true,
+		Selection: suites.Selection{Rules: []string{x.Rule}}, Allow: []string{"all"}, Parallel: 1, Plain: true, NoEvidence: true, Clock: clock,
 	})
 }
 

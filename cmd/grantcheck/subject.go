@@ -29,6 +29,7 @@ type subject struct {
 	contract *contract.Contract // bound
 	exchange exchange.Options
 	emulator *emulator.Emulator // nil: an endpoint somewhere
+	clock    suites.Clock       // nil: the system's
 	name     string             // as given
 }
 
@@ -200,14 +201,21 @@ func (f *subjectFlags) one(name string, file *contract.EnvFile) (*subject, error
 
 // emulated starts the emulator of a contract on a loopback port of its own.
 func (f *subjectFlags) emulated(name string, c *contract.Contract) (*subject, error) {
-	e, err := emulator.New(emulator.Options{Contract: c, Edition: f.edition, Unlimited: !f.limited, Fast: f.fast})
+	opt := emulator.Options{Contract: c, Edition: f.edition, Unlimited: !f.limited, Fast: f.fast}
+	var clock suites.Clock
+	if !f.fast { // a load needs real time; a judgement that waits for a code to expire need not wait here
+		skipping := &suites.SkippingClock{}
+		opt.Now, opt.Sleep = skipping.Now, func(ctx context.Context, d time.Duration) { _ = skipping.Sleep(ctx, d) }
+		clock = skipping
+	}
+	e, err := emulator.New(opt)
 	if err != nil {
 		return nil, err
 	}
 	if err := e.Start(); err != nil {
 		return nil, err
 	}
-	return &subject{name: name, contract: e.Contract(), emulator: e, exchange: exchange.Options{Timeout: f.timeout, Secrets: secretsOf(c, e.Env())}}, nil
+	return &subject{name: name, contract: e.Contract(), emulator: e, clock: clock, exchange: exchange.Options{Timeout: f.timeout, Secrets: secretsOf(c, e.Env())}}, nil
 }
 
 // secretsOf picks the values of the references that have to stay hidden.
