@@ -131,8 +131,13 @@ var revocationRules = []Rule{
 			c.orNeed(err)
 			s := c.manage(Step(c.known(req, "revocation"), "a live token of the first client, by the second"), "revocation")
 			if s.Status == 401 {
-				c.look(s)
-				c.Inconclusive("the second client is not seen to authenticate at the revocation endpoint")
+				// Some refuse a foreign token with 401 invalid_client: a token of nobody tells who authenticates.
+				nobodys, err := c.Target().Revocation(c.Target().Random(40), second)
+				c.orNeed(err)
+				if c.manage(Step(c.known(nobodys, "revocation"), "a token that was never issued, by the second"), "revocation").Status/100 != 2 {
+					c.look(s)
+					c.Inconclusive("the second client is not seen to authenticate at the revocation endpoint")
+				}
 			}
 			if ok, last := lives(); !ok {
 				c.look(s)
@@ -292,6 +297,9 @@ func (c *Case) refreshDead(token, what string) {
 		}
 		return s
 	}, func(s *Sample) bool { return !s.Answer.OK() })
+	if s.Answer.OK() {
+		c.Violate(s, "a refusal of "+what, s.Came())
+	}
 	c.ExpectRefused(s, "invalid_grant")
 }
 
