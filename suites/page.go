@@ -36,6 +36,7 @@ type situation struct {
 func rowsFor(c *contract.Contract, at situation) []contract.ErrorRow {
 	var general, special []contract.ErrorRow
 	for _, row := range c.Errors {
+		row.Code = codesOf(row)
 		if !slices.ContainsFunc(row.When, func(w string) bool { return slices.Contains(at.conditions, w) }) {
 			continue
 		}
@@ -53,6 +54,17 @@ func rowsFor(c *contract.Contract, at situation) []contract.ErrorRow {
 		return special
 	}
 	return general
+}
+
+// codesOf returns the error codes of a row: also where it states one as the member that plays error.
+func codesOf(row contract.ErrorRow) []any {
+	if len(row.Code) > 0 {
+		return row.Code
+	}
+	if f, ok := contract.FieldFor(row.Fields, "error"); ok && f.Const != nil {
+		return []any{f.Const}
+	}
+	return nil
 }
 
 // rowFits reports whether an answer is what a row documents; what the row

@@ -140,7 +140,7 @@ var documentedRules = []Rule{
 					judged = true
 					s := c.Probe(Step(req.Drop(f.Name), "%s without %s", p.grant.Key, f.Name), omission(f), About(f.Name))
 					c.rely(s)
-					c.hold(f, s, s.Answer.Refused(), "a refusal without "+f.Name+", which the page calls required", s.Came())
+					c.hold(f, s, c.turnedDown(s), "a refusal without "+f.Name+", which the page calls required", s.Came())
 				}
 			}
 			if !judged {
@@ -175,7 +175,7 @@ var documentedRules = []Rule{
 					judged = true
 					s := c.Probe(Step(req.Set(f.Name, "grantcheck-"+c.Nonce()), "%s with another %s", p.grant.Key, f.Name), nonceFor(f), About(f.Name))
 					c.rely(s)
-					c.hold(f, s, s.Answer.Refused(), "a refusal of another "+f.Name+" than the one that the page fixes", s.Came())
+					c.hold(f, s, c.turnedDown(s), "a refusal of another "+f.Name+" than the one that the page fixes", s.Came())
 				}
 			}
 			if !judged {
@@ -491,7 +491,7 @@ var documentedRules = []Rule{
 		Fault:   "Missing parameter yields invalid_grant where invalid_request is documented.",
 		Effects: []Effect{BadClientCredentials},
 		Check: func(c *Case) {
-			if !slices.ContainsFunc(c.Contract().Errors, func(r contract.ErrorRow) bool { return len(r.Code) > 0 }) {
+			if !slices.ContainsFunc(c.Contract().Errors, func(r contract.ErrorRow) bool { return len(codesOf(r)) > 0 }) {
 				c.NotApplicable("the page lists no code for an error")
 			}
 			c.eachRow(false, func(s *Sample, rows []contract.ErrorRow) {
@@ -573,7 +573,7 @@ var documentedRules = []Rule{
 			}
 			tolerated := append([]int{501, 502, 503, 504}, httpLevel...)
 			statuses := slices.ContainsFunc(errors, func(r contract.ErrorRow) bool { return len(r.Status) > 0 })
-			codes := slices.ContainsFunc(errors, func(r contract.ErrorRow) bool { return len(r.Code) > 0 })
+			codes := slices.ContainsFunc(errors, func(r contract.ErrorRow) bool { return len(codesOf(r)) > 0 })
 			documented := documentedCodes(c)
 			var further []string
 			var where []*Sample
@@ -586,13 +586,13 @@ var documentedRules = []Rule{
 				standard := s.Status == 400 || s.Status == 401
 				switch code, readable := s.Answer.ErrorCode(); {
 				case statuses && !slices.Contains(tolerated, s.Status) && !c.statusDocumented(s) && !c.deviates(s):
-					if len(rows) == 0 && standard {
+					if len(rows) == 0 && standard || c.tolerated(s) {
 						further, where = append(further, strconv.Itoa(s.Status)), append(where, s)
 						break
 					}
 					c.Violate(s, "a status of the page's table", s.Came())
 				case codes && readable && !slices.Contains(tolerated, s.Status) && !codeFits(documented, code) && !c.deviates(s):
-					if len(rows) == 0 || !slices.ContainsFunc(rows, func(r contract.ErrorRow) bool { return len(r.Code) > 0 }) || c.codeTolerated(s) {
+					if len(rows) == 0 || !slices.ContainsFunc(rows, func(r contract.ErrorRow) bool { return len(codesOf(r)) > 0 }) || c.tolerated(s) {
 						further, where = append(further, exchange.Printable(code, 60)), append(where, s)
 						break
 					}
@@ -643,6 +643,10 @@ var documentedRules = []Rule{
 					}
 					if f.Const != nil {
 						want, err := strconv.ParseFloat(fmt.Sprint(f.Const), 64)
+						if err == nil && life == time.Duration((want*unitOf(f)-1)*float64(time.Second)) {
+							c.Note("the page documents a lifetime of %v, and %s is left when the answer is written", f.Const, came)
+							n = want
+						}
 						c.hold(f, s, err == nil && n == want, fmt.Sprintf("a lifetime of %v, as the page documents", f.Const), came)
 					}
 					if f.Typical != nil && math.Abs(n-*f.Typical) > f.Tolerance**f.Typical {
@@ -1225,7 +1229,7 @@ func (c *Case) eachRow(send bool, judge func(*Sample, []contract.ErrorRow)) {
 		c.NeedsConsent(BadUserCredentials)
 	}
 	c.Each(judged, "no error of the page's table was met", func(s *Sample) {
-		if rows := c.rowsOf(s); len(rows) > 0 && !c.deviates(s) && !c.codeTolerated(s) {
+		if rows := c.rowsOf(s); len(rows) > 0 && !c.deviates(s) && !c.tolerated(s) {
 			judge(s, rows)
 		}
 	})
@@ -1243,9 +1247,9 @@ func (c *Case) situated(s *Sample, w string) bool {
 	case "rate_limited":
 		return s.Answer.Throttled()
 	case "server_fault":
-		return s.Status >= 500 && !slices.Contains([]int{501, 502, 503, 504}, s.Status)
+		return s.Status >= 500 && !c.turnedDown(s) && !slices.Contains([]int{501, 502, 503, 504}, s.Status)
 	}
-	if !s.Answer.Refused() || !slices.Contains(s.Provoked, w) || !s.Is(append([]string{"doc.error-row-status"}, rowRules[w]...)...) {
+	if !c.turnedDown(s) || !slices.Contains(s.Provoked, w) || !s.Is(append([]string{"doc.error-row-status"}, rowRules[w]...)...) {
 		return false
 	}
 	// A row for some parameters only can be told from the others where the parameter is known.
@@ -1260,7 +1264,7 @@ func (c *Case) rowsOf(s *Sample) []contract.ErrorRow {
 	switch {
 	case s.Answer.Throttled():
 		at.conditions = []string{"rate_limited"}
-	case s.Status >= 500:
+	case s.Status >= 500 && !c.turnedDown(s):
 		at.conditions = []string{"server_fault", "maintenance"}
 	}
 	rows := rowsFor(c.Contract(), at)
@@ -1284,13 +1288,35 @@ func (c *Case) deviates(s *Sample) bool {
 	})
 }
 
-// codeTolerated reports the standard's own code for another grant type, where the page has no row
-// for that but only one for invalid parameters.
-func (c *Case) codeTolerated(s *Sample) bool {
-	return s.Code() == "unsupported_grant_type" && s.Status == 400 && slices.Contains(s.Provoked, "unknown_grant") &&
-		!slices.ContainsFunc(c.Contract().Errors, func(r contract.ErrorRow) bool {
+// tolerated reports an answer that no row can rightly be held against: without a known grant type
+// nobody can tell which grant it is, and which client; what else is the standard's own word for it.
+func (c *Case) tolerated(s *Sample) bool {
+	role := ""
+	for _, f := range c.Target().Parameters(s.Request.Grant()) {
+		if f.Name == s.Param {
+			role = f.Role()
+		}
+	}
+	grantless := role == "grant_type" || slices.Contains(s.Provoked, "unknown_grant")
+	switch code := s.Code(); {
+	case code == "unsupported_grant_type" && s.Status == 400 && slices.Contains(s.Provoked, "unknown_grant"):
+		return !slices.ContainsFunc(c.Contract().Errors, func(r contract.ErrorRow) bool {
 			return slices.Contains(r.When, "unknown_grant") || slices.Contains(r.Parameters, "grant_type")
 		})
+	case grantless && code == "invalid_client":
+		return s.auth == "none" || s.auth == ""
+	case grantless:
+		rows := c.rowsOf(s)
+		return len(rows) > 0 && !slices.ContainsFunc(rows, func(r contract.ErrorRow) bool { return len(r.Grants) == 0 })
+	}
+	return role == "redirect_uri" && s.Code() == "invalid_grant" && s.Status == 400
+}
+
+// turnedDown reports a refusal, also one with a 5xx that the page documents.
+func (c *Case) turnedDown(s *Sample) bool {
+	return s.Answer.Refused() || s.Answer.Fault() && slices.ContainsFunc(rowsFor(c.Contract(), s.situation()), func(r contract.ErrorRow) bool {
+		return len(r.Status) > 0 && rowFits(r, s.Status, s.Code())
+	})
 }
 
 // inShort names what an answer was provoked by.
@@ -1299,7 +1325,7 @@ func inShort(s *Sample) string {
 	switch {
 	case s.Answer.Throttled():
 		words = "rate_limited"
-	case s.Status >= 500:
+	case s.Status >= 500 && len(s.Provoked) == 0:
 		words = "server_fault"
 	case s.Param != "":
 		words += " (" + s.Param + ")"
@@ -1449,7 +1475,7 @@ func (c *Case) limitAnswers() (statuses []string, codes []any) {
 	}
 	for _, row := range c.Contract().Errors {
 		if slices.Contains(row.When, "rate_limited") {
-			statuses, codes = append(statuses, row.Status...), append(codes, row.Code...)
+			statuses, codes = append(statuses, row.Status...), append(codes, codesOf(row)...)
 		}
 	}
 	slices.Sort(statuses)

@@ -371,7 +371,7 @@ var errorRules = []Rule{
 			if len(seen) == 0 {
 				req := c.Victim().Auth("basic")
 				_, secret := req.Credentials()
-				s := c.Probe(Step(req.Secret(c.Target().RandomLike(secret)), "a wrong secret in Basic"))
+				s := c.Probe(Step(req.Secret(c.Target().RandomLike(secret)), "a wrong secret in Basic"), Provokes("wrong_secret"))
 				c.ExpectRefused(s)
 				seen = []*Sample{s}
 			}
@@ -672,7 +672,7 @@ func (c *Case) excuseError(s *Sample) {
 // documentedCodes lists every error code that the contract names.
 func documentedCodes(c *Case) (codes []any) {
 	for _, row := range c.Contract().Errors {
-		codes = append(codes, row.Code...)
+		codes = append(codes, codesOf(row)...)
 	}
 	for _, d := range c.Contract().Deviations {
 		codes = append(append(codes, d.Documented.Code...), d.Standard.Code...)

@@ -381,9 +381,10 @@ var throttlingRules = []Rule{
 		Tolerates: []string{
 			"Alerting or secrets beyond guessing range are invisible: observation only.",
 		},
-		Fault:   "No reaction.",
-		Effects: []Effect{BadClientCredentials, LockoutRisk, Burst},
-		Alone:   true,
+		Fault:    "No reaction.",
+		Effects:  []Effect{BadClientCredentials, LockoutRisk, Burst},
+		Alone:    true,
+		Provokes: []string{"wrong_secret"},
 		Check: func(c *Case) {
 			c.Fixture("sacrificial")
 			if consumes(c.run.golden.grant) {
@@ -419,7 +420,7 @@ var throttlingRules = []Rule{
 					return
 				}
 			}
-			last := c.Try(Step(c.GoldenAs("sacrificial", ""), "the right secret last"), Positive(), AsIs())
+			last := c.Try(Step(c.GoldenAs("sacrificial", ""), "the right secret last"), AsIs()) // of a locked client it is as good as a wrong one
 			if !last.Answer.OK() {
 				c.Fact("client-guessing", "Reaction to repeated wrong client secrets", fmt.Sprintf("the client is locked after %d", guesses), last)
 				return
@@ -502,7 +503,11 @@ func (c *Case) overLimit() (over []*Sample, sent int) {
 			c.NeedsLoad()
 		}
 	}
-	c.Probe(Step(c.limitedGolden(l), "before the burst"), Positive()) // waits where an earlier probe used the quota up
+	first := c.Try(Step(c.limitedGolden(l), "before the burst"), Positive()) // waits where an earlier probe used the quota up
+	if first.Answer.Throttled() {
+		return []*Sample{first}, 1 // the quota lasts longer than a run can wait: this is the answer beyond it
+	}
+	c.decided(first, probe{})
 	for sent = 0; sent < n && len(over) == 0; {
 		batch := make([]exchange.Request, min(20, n-sent))
 		for i := range batch {

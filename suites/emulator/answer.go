@@ -111,6 +111,10 @@ func (o *object) put(path []string, part string, v any) {
 		at = len(*o) - 1
 	}
 	m := &(*o)[at]
+	if path[1] == "0" && len(path) == 2 { // a list of one value
+		m.Value = []any{v}
+		return
+	}
 	if n, err := strconv.Atoi(path[1]); err == nil && n == 0 && len(path) > 2 {
 		list, _ := m.Value.([]any)
 		if len(list) == 0 {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strconv"
@@ -535,16 +534,16 @@ func (f *flow) sample(fl contract.Field) any {
 
 // fitting makes a string that matches a documented pattern and holds a random text.
 func fitting(pattern, random string) string {
-	re, err := syntax.Parse(pattern, syntax.Perl)
+	full, err := contract.CompilePattern(pattern)
+	if err != nil {
+		return random
+	}
+	re, err := syntax.Parse(full.String(), syntax.Perl)
 	if err != nil {
 		return random
 	}
 	var b strings.Builder
 	fit(&b, re.Simplify(), random)
-	full, err := regexp.Compile(pattern)
-	if err != nil {
-		return random
-	}
 	for _, s := range []string{b.String() + random, b.String()} {
 		if full.MatchString(s) {
 			return s
@@ -667,6 +666,9 @@ func (d *dialect) overlay(f *flow, r *refusal) {
 	if row := d.row(f, r); row != nil {
 		r.Status = pickStatus(row.Status, r.Status)
 		r.Code = pickCode(row.Code, r.Code)
+		if len(row.Status) == 0 && r.Status == http.StatusUnauthorized && r.Code == "invalid_request" {
+			r.Status = http.StatusBadRequest // what goes with the code, where the page leaves it open
+		}
 		if len(row.Code) == 0 && r.Reason != rateLimited && r.Reason != guessLimited {
 			return
 		}

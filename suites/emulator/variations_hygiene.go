@@ -25,11 +25,11 @@ var hygieneVariations = []Variation{
 	},
 	{
 		Name: "passing-outage",
-		Text: "The first token request meets 503 and a short HTML page of a gateway.",
+		Text: "One token request meets 503 and a short HTML page of a gateway.",
 		Apply: func(b *behaviour) {
-			var seen atomic.Bool
+			var seen atomic.Int64
 			b.onAnswer(func(f *flow, a *answer) {
-				if f.endpoint == tokenEndpoint && !seen.Swap(true) {
+				if f.endpoint == tokenEndpoint && seen.Add(1) == 4 {
 					a.Status = http.StatusServiceUnavailable
 					a.set("Retry-After", "1")
 					a.text("text/html", "<html><body><h1>503 Service Temporarily Unavailable</h1><hr>nginx</body></html>")
