@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -159,7 +160,7 @@ func (o Options) against(ctx context.Context) (*Result, error) {
 	}
 	rate := o.Profile.Stages[len(o.Profile.Stages)-1].To
 	pairs := int(max(6, min(30, span/(4*time.Second))))
-	slice := max(500*time.Millisecond, span/time.Duration(2*pairs))
+	slice := max(200*time.Millisecond, span/time.Duration(2*pairs))
 	a, err := newRunner(&o, o.Source, []Stage{{"A", rate, rate, span / 2}}, ths)
 	if err != nil {
 		return nil, err
@@ -224,7 +225,7 @@ func (o Options) against(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmp := &report.Against{URL: o.AgainstURL, Slices: 2 * pairs, SliceS: slice.Seconds(), Verdict: report.Pass}
+	out := &report.Against{URL: o.AgainstURL, Slices: 2 * pairs, SliceS: slice.Seconds(), Verdict: report.Pass}
 	at := func(m *Measured, what string) float64 {
 		q := func(h *hdrhistogram.Histogram) report.Quantiles { return report.QuantilesOf(h) }
 		switch what {
@@ -242,25 +243,29 @@ func (o Options) against(ctx context.Context) (*Result, error) {
 		worse      float64 // sign of the change that is worse
 	}{{"response p50", "ms", 1}, {"response p99", "ms", 1}, {"service mean", "ms", 1}, {"answered", "count", -1}} {
 		xs := logs[f.what]
-		mean, half := spread(xs)
-		r := report.Ratio{What: f.what, Unit: f.unit, A: at(&sums[0], f.what), B: at(&sums[1], f.what),
-			Ratio: math.Exp(mean), Low: math.Exp(mean - half), High: math.Exp(mean + half)}
-		switch {
-		case len(xs) < 3:
-			r.Verdict = "undecided"
-		case f.worse*(mean-half) > 0 && f.worse*(mean+half) > 0:
-			r.Verdict = "worse"
-		case f.worse*(mean-half) < 0 && f.worse*(mean+half) < 0:
-			r.Verdict = "better"
-		case half < math.Log(1.1):
-			r.Verdict = "same"
-		default:
-			r.Verdict = "undecided"
-		}
-		cmp.Ratios = append(cmp.Ratios, r)
+		r := ratioOf(xs, f.worse)
+		r.What, r.Unit, r.A, r.B = f.what, f.unit, at(&sums[0], f.what), at(&sums[1], f.what)
+		out.Ratios = append(out.Ratios, r)
 	}
-	res.Load.Against = cmp
+	res.Load.Against = out
 	return res, nil
+}
+
+// ratioOf judges a ratio by its logarithms, pair by pair. worse is the sign of a change for the worse.
+func ratioOf(logs []float64, worse float64) report.Ratio {
+	mean, half := spread(logs)
+	r := report.Ratio{Ratio: math.Exp(mean), Low: math.Exp(mean - half), High: math.Exp(mean + half), Verdict: "undecided"}
+	switch low, high := worse*mean-half, worse*mean+half; {
+	case len(logs) < 3:
+		r.Ratio, r.Low, r.High = cmp.Or(r.Ratio, 1), 0, 0 // too few to say how noisy
+	case low > 0:
+		r.Verdict = "worse"
+	case high < 0:
+		r.Verdict = "better"
+	case half < math.Log(1.1):
+		r.Verdict = "same"
+	}
+	return r
 }
 
 // absorb adds what a slice measured.

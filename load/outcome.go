@@ -56,6 +56,7 @@ type Judgement struct {
 	Code    string // error code, "" for none
 	Token   uint64 // digest of the access token within this process, 0 for none
 	Expires int64  // seconds, -1 if not told
+	Key     uint64 // digest of the header of a token that is a JWT: it changes with the signing key
 	Form    Form   // what is wrong with an answer that is usable all the same
 }
 
@@ -91,6 +92,11 @@ func (d *Dialect) Judge(status int, h http.Header, body []byte) Judgement {
 		j.Outcome = Malformed
 	default:
 		j.Token = maphash.Bytes(digestSeed, m.token)
+		if t := m.text(m.token); len(t) > 2 && t[0] == 'e' && t[1] == 'y' {
+			if i := bytes.IndexByte(t, '.'); i > 0 {
+				j.Key = maphash.Bytes(digestSeed, t[:i])
+			}
+		}
 		j.Form, j.Expires = m.defects(h)
 	}
 	return j

@@ -2,7 +2,9 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,6 +26,10 @@ type Request struct {
 	Body   []byte
 	Who    int  // index of the identity that asks
 	Bad    bool // carries a deliberately wrong secret: it must not be granted
+
+	// Answered, if any, sees each answer, outside the timed region: nil when none came. The body is
+	// only valid during the call.
+	Answered func(body []byte)
 }
 
 // NewRequest makes a request of one as exchange builds it.
@@ -145,6 +151,54 @@ type Asker struct {
 	// Inputs yields what a request needs afresh: a code, a refresh token. Nil when a grant needs
 	// nothing that is used up.
 	Inputs func(ctx context.Context) (exchange.Inputs, error)
+	// Chain is for refresh tokens: each answer yields what the next request sends.
+	Chain *Chain
+}
+
+// A Chain is a pool of refresh tokens that renew themselves: one is out while its request is.
+type Chain struct {
+	tokens chan string
+	member string
+	left   atomic.Int64
+}
+
+// NewChain starts with tokens; the answers' new ones are found under the member of that path
+// (refresh_token if ""). An answer without one leaves the old one in use.
+func NewChain(tokens []string, member string) *Chain {
+	c := &Chain{tokens: make(chan string, max(1, len(tokens))), member: cmp.Or(member, "refresh_token")}
+	for _, t := range tokens {
+		c.tokens <- t
+	}
+	c.left.Store(int64(len(tokens)))
+	return c
+}
+
+// next takes a token out of the pool; back returns it, or its successor.
+func (c *Chain) next(ctx context.Context) (token string, back func(body []byte), err error) {
+	if c.left.Load() == 0 {
+		return "", nil, fmt.Errorf("no refresh token is left: all were refused")
+	}
+	select {
+	case token = <-c.tokens:
+	case <-ctx.Done():
+		return "", nil, ctx.Err()
+	}
+	return token, func(body []byte) {
+		m := members{}
+		s := scanner{b: body}
+		p := paths{token: c.member, err: "error", expires: "\x00", kind: "\x00"}
+		switch ok := m.object(&s, &p); {
+		case ok && m.hasToken():
+			var next string
+			if json.Unmarshal(m.token, &next) == nil {
+				token = next
+			}
+		case ok && m.code() == "invalid_grant":
+			c.left.Add(-1) // spent
+			return
+		}
+		c.tokens <- token
+	}, nil
 }
 
 // An Identity is one client of a population.
@@ -164,9 +218,15 @@ func TargetSource(t *exchange.Target, askers []Asker, who []Identity, bad float6
 	made := map[[2]int]*Request{} // requests that can be sent again as they are
 	build := func(ctx context.Context, a, w int) (*Request, error) {
 		var in exchange.Inputs
+		var err error
 		if f := askers[a].Inputs; f != nil {
-			var err error
 			if in, err = f(ctx); err != nil {
+				return nil, fmt.Errorf("grant %s: %w", askers[a].Grant.Key, err)
+			}
+		}
+		var back func([]byte)
+		if c := askers[a].Chain; c != nil {
+			if in.RefreshToken, back, err = c.next(ctx); err != nil {
 				return nil, fmt.Errorf("grant %s: %w", askers[a].Grant.Key, err)
 			}
 		}
@@ -177,13 +237,18 @@ func TargetSource(t *exchange.Target, askers []Asker, who []Identity, bad float6
 		if err != nil {
 			return nil, err
 		}
-		return NewRequest(r, w)
+		out, err := NewRequest(r, w)
+		if out != nil {
+			out.Answered = back
+		}
+		return out, err
 	}
 	fresh := make([]bool, len(askers))
 	for a := range askers {
-		fresh[a] = askers[a].Inputs != nil || needsFresh(t, askers[a])
+		oneOff := askers[a].Inputs != nil || askers[a].Chain != nil
+		fresh[a] = oneOff || needsFresh(t, askers[a])
 		unique = unique || fresh[a]
-		if askers[a].Inputs != nil {
+		if oneOff {
 			continue
 		}
 		for w := range max(1, len(who)) {

@@ -236,14 +236,21 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, &UsageError{err}
 		}
 	}
-	if err := r.control(ctx); err != nil {
-		return nil, err
+	if err = r.control(ctx); err == nil {
+		err = r.barrier(ctx)
 	}
-	if err := r.barrier(ctx); err != nil {
+	if err != nil && ctx.Err() != nil {
+		// Ended before there was anything to measure.
+		return &Result{Load: &report.Load{Profile: o.Profile.Name, Stopped: "interrupted", Generator: report.Generator{Healthy: true}}}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.attack(ctx); err != nil {
 		return nil, err
+	}
+	if o.Live != nil {
+		o.Live.Done()
 	}
 	return r.result()
 }
@@ -321,6 +328,9 @@ func (r *runner) control(ctx context.Context) error {
 	}
 	if e.err != nil {
 		return fmt.Errorf("%w: %s at %s", ErrUnusable, e.outcome(), r.o.URL)
+	}
+	if req.Answered != nil {
+		req.Answered(e.body)
 	}
 	j := r.o.dialect().Judge(e.status, e.header, e.body)
 	if j.Outcome != Token && j.Outcome != Throttled {
@@ -448,6 +458,13 @@ func (r *runner) tick() (abort string) {
 
 // consume judges one exchange and counts it. It runs outside the timed region.
 func (r *runner) consume(e *exchanged) {
+	if back := e.request.Answered; back != nil {
+		if e.err != nil {
+			back(nil)
+		} else {
+			back(e.body)
+		}
+	}
 	if e.cut {
 		return // sent, never answered: the run ended
 	}

@@ -154,7 +154,7 @@ type outages struct {
 	down   bool
 	since  time.Duration
 	streak int // failures in a row
-	unlike Outcome
+	key    uint64
 }
 
 const (
@@ -175,6 +175,12 @@ func (o *outages) add(s *sample) {
 			o.note(s.done, fmt.Sprintf("granted again after %v", (s.done-o.since).Round(time.Millisecond)))
 		}
 		o.down, o.streak = false, 0
+		if k := s.judged.Key; k != 0 && k != o.key {
+			if o.key != 0 {
+				o.note(s.done, "the header of the tokens changed: another signing key")
+			}
+			o.key = k
+		}
 	case Throttled:
 	default:
 		if s.bad {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -56,6 +58,15 @@ func (o Options) throttle(ctx context.Context) (*Result, error) {
 	l.Throttle = &t
 	tallyEvents(l, log.Events)
 	return &Result{Load: l, Log: log, Checks: o.throttleChecks(&t, log)}, nil
+}
+
+// ReadLog reads a saved throttle log, to fit it anew.
+func ReadLog(r io.Reader) (*Log, error) {
+	var l Log
+	if err := json.NewDecoder(r).Decode(&l); err != nil || l.Schema != LogSchema {
+		return nil, errors.Join(fmt.Errorf("this is no throttle log of ours"), err)
+	}
+	return &l, nil
 }
 
 // tallyEvents counts a probe's requests like those of any load.
