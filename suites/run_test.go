@@ -1,8 +1,10 @@
 package suites_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -25,6 +27,17 @@ type gate struct {
 	*httptest.Server
 	em    *emulator.Emulator
 	clock *suites.SkippingClock
+	proxy *httputil.ReverseProxy
+}
+
+// seeAnswers shows every body that passes the gate.
+func (g *gate) seeAnswers(see func([]byte)) {
+	g.proxy.ModifyResponse = func(r *http.Response) error {
+		b, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		see(b)
+		return err
+	}
 }
 
 // newGate starts one. let answers a request itself and returns true, or leaves it to the emulator.
@@ -36,11 +49,11 @@ func newGate(t *testing.T, name string, let func(w http.ResponseWriter, r *http.
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httputil.NewSingleHostReverseProxy(behind)
+	g.proxy = httputil.NewSingleHostReverseProxy(behind)
 	var n atomic.Int64
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !let(w, r, n.Add(1)) {
-			proxy.ServeHTTP(w, r)
+			g.proxy.ServeHTTP(w, r)
 		}
 	}))
 	t.Cleanup(g.Server.Close)
