@@ -9,8 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,49 +50,31 @@ func TestDialectOfAContract(t *testing.T) {
 	}
 }
 
-func TestPopulationsAreReferencesOnly(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.yaml")
-	write := func(s string) {
-		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	env := func(name string) (string, bool) { v, ok := map[string]string{"A": "a", "B": "b"}[name]; return v, ok }
-	write("clients:\n- {alias: web, id: \"${A}\", secret: \"${B}\", weight: 3}\n- {id: \"${A}\", auth: none}\n")
-	who, secrets, spread, err := LoadClients(file, env)
-	if err != nil || len(who) != 2 || who[0].Client.Secret != "b" || who[1].Alias != "client 2" || secrets["B"] != "b" || spread != "skewed" {
-		t.Errorf("%+v %v %s %v", who, secrets, spread, err)
-	}
-	write("clients:\n- {id: literal, secret: \"${NONE}\"}\n- {id: \"${GONE}\"}\n")
-	if _, _, _, err := LoadClients(file, env); err == nil || !strings.Contains(err.Error(), "NONE") || !strings.Contains(err.Error(), "GONE") || !strings.Contains(err.Error(), "never a literal") {
-		t.Error(err)
-	}
-	write("clients:\n- {idd: x}\n")
-	if _, _, _, err := LoadClients(file, env); err == nil || !strings.Contains(err.Error(), ":2:") {
-		t.Error(err)
-	}
-}
-
 func TestRefreshTokensAreChained(t *testing.T) {
-	c := NewChain([]string{"one", "two"}, "")
-	a, backA, _ := c.next(t.Context())
-	_, backB, _ := c.next(t.Context())
-	backA([]byte(`{"access_token":"x","refresh_token":"three"}`))
-	backB([]byte(`{"error":"invalid_grant"}`))
-	got, back, _ := c.next(t.Context())
-	if a != "one" || got != "three" {
-		t.Errorf("%s, then %s", a, got)
+	seeds := 0
+	c := NewChain(2, "", func(context.Context) (string, error) { seeds++; return fmt.Sprint("seed ", seeds), nil })
+	next := func() (string, func([]byte)) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // never wait
+		token, back, _ := c.next(ctx)
+		return token, back
 	}
-	back([]byte(`{"access_token":"x"}`)) // no rotation: the old one stays
-	got, back, _ = c.next(t.Context())
-	back(nil) // no answer
-	if got != "three" {
-		t.Errorf("then %s", got)
+	a, backA := next()
+	b, backB := next()
+	if none, _ := next(); none != "" {
+		t.Errorf("a third: %s", none)
 	}
-	_, back, _ = c.next(t.Context())
-	back([]byte(`{"error":"invalid_grant"}`))
-	if _, _, err := c.next(t.Context()); err == nil {
-		t.Error("a spent chain goes on")
+	backA([]byte(`{"access_token":"x","refresh_token":"new"}`))
+	backB([]byte(`{"access_token":"x"}`)) // no rotation: the old one stays
+	d, backD := next()
+	e, backE := next()
+	backD(nil) // no answer
+	backE([]byte(`{"error":"invalid_grant"}`))
+	f, _ := next()
+	g, _ := next()
+	if got := []string{a, b, d, e, f, g}; !slices.Equal(got, []string{"seed 1", "seed 2", "new", "seed 2", "new", "seed 3"}) {
+		t.Error(got)
 	}
 }
 

@@ -157,31 +157,37 @@ type Asker struct {
 
 // A Chain is a pool of refresh tokens that renew themselves: one is out while its request is.
 type Chain struct {
-	tokens chan string
+	seed   func(context.Context) (string, error)
 	member string
-	left   atomic.Int64
+	most   int64
+	made   atomic.Int64
+	tokens chan string
 }
 
-// NewChain starts with tokens; the answers' new ones are found under the member of that path
-// (refresh_token if ""). An answer without one leaves the old one in use.
-func NewChain(tokens []string, member string) *Chain {
-	c := &Chain{tokens: make(chan string, max(1, len(tokens))), member: cmp.Or(member, "refresh_token")}
-	for _, t := range tokens {
-		c.tokens <- t
-	}
-	c.left.Store(int64(len(tokens)))
-	return c
+// NewChain keeps up to most tokens at a time. seed yields the first ones, and another where one was
+// refused. The answers' new ones are found under the path member (refresh_token if ""); an answer
+// without one leaves the old one in use.
+func NewChain(most int, member string, seed func(context.Context) (string, error)) *Chain {
+	return &Chain{seed: seed, member: cmp.Or(member, "refresh_token"), most: int64(most), tokens: make(chan string, most)}
 }
 
 // next takes a token out of the pool; back returns it, or its successor.
 func (c *Chain) next(ctx context.Context) (token string, back func(body []byte), err error) {
-	if c.left.Load() == 0 {
-		return "", nil, fmt.Errorf("no refresh token is left: all were refused")
-	}
 	select {
 	case token = <-c.tokens:
-	case <-ctx.Done():
-		return "", nil, ctx.Err()
+	default:
+		if c.made.Add(1) <= c.most {
+			if token, err = c.seed(ctx); err != nil {
+				return "", nil, err
+			}
+			break
+		}
+		c.made.Add(-1)
+		select {
+		case token = <-c.tokens:
+		case <-ctx.Done():
+			return "", nil, ctx.Err()
+		}
 	}
 	return token, func(body []byte) {
 		m := members{}
@@ -194,7 +200,7 @@ func (c *Chain) next(ctx context.Context) (token string, back func(body []byte),
 				token = next
 			}
 		case ok && m.code() == "invalid_grant":
-			c.left.Add(-1) // spent
+			c.made.Add(-1) // spent
 			return
 		}
 		c.tokens <- token

@@ -218,7 +218,7 @@ func (f *loadFlags) prepare(s *subject) (files []io.Closer, err error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	o.Grant, o.Dialect = askers[0].Grant.Key, dialectOf(s.contract, askers[0].Grant)
+	o.Grant, o.Dialect = askers[0].Grant.Key, load.DialectOf(s.contract, askers[0].Grant)
 	source := func(t *exchange.Target, who []load.Identity) (load.Source, error) {
 		return load.TargetSource(t, askers, who, o.Profile.Bad, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	}
@@ -289,7 +289,14 @@ func (f *loadFlags) askers(t *exchange.Target) (out []load.Asker, err error) {
 		case "authorization_code":
 			a.Inputs = func(ctx context.Context) (exchange.Inputs, error) { return freshCode(ctx, t, g) }
 		case "refresh_token":
-			a.Inputs = func(ctx context.Context) (exchange.Inputs, error) { return freshRefreshToken(ctx, t) }
+			member := ""
+			if f, ok := g.FieldFor("refresh_token"); ok {
+				member = f.Name
+			}
+			a.Chain = load.NewChain(256, member, func(ctx context.Context) (string, error) {
+				in, err := freshRefreshToken(ctx, t)
+				return in.RefreshToken, err
+			})
 		}
 		out = append(out, a)
 	}
@@ -302,7 +309,7 @@ func (f *loadFlags) askers(t *exchange.Target) (out []load.Asker, err error) {
 		return nil, fmt.Errorf("contract %s has no grant to ask by", t.Contract.Name)
 	}
 	if len(mix) == 0 {
-		i := slices.IndexFunc(out, func(a load.Asker) bool { return a.Inputs == nil })
+		i := slices.IndexFunc(out, func(a load.Asker) bool { return a.Inputs == nil && a.Chain == nil })
 		out = out[max(0, i):][:1]
 	}
 	return out, nil
@@ -349,53 +356,6 @@ func freshRefreshToken(ctx context.Context, t *exchange.Target) (exchange.Inputs
 		}
 	}
 	return exchange.Inputs{}, errors.New("no other grant of the contract gave a refresh token")
-}
-
-// dialectOf says how the endpoint words its answers.
-func dialectOf(c *contract.Contract, g *contract.Grant) *load.Dialect {
-	d := &load.Dialect{}
-	for part, name := range map[string]*string{"access_token": &d.AccessToken, "expires_in": &d.ExpiresIn} {
-		if f, ok := g.FieldFor(part); ok {
-			*name = f.Name
-		}
-	}
-	if f, ok := contract.FieldFor(c.ErrorFields, "error"); ok {
-		d.Error = f.Name
-	}
-	for _, l := range c.RateLimits {
-		if l.Status != 0 || l.Code != nil {
-			d.Throttle = append(d.Throttle, load.ThrottleAnswer{Status: l.Status, Code: wordOf(l.Code)})
-		}
-		if h := l.RetryHint; h != nil && h.In != "body" && h.Name != "" {
-			d.RetryHint = h.Name
-			d.RetryUnit = map[string]time.Duration{"milliseconds": time.Millisecond, "minutes": time.Minute}[h.Unit]
-		}
-	}
-	for _, row := range c.Errors {
-		if !slices.Contains(row.When, "rate_limited") {
-			continue
-		}
-		for _, status := range row.Status {
-			n, err := strconv.Atoi(status)
-			if err != nil {
-				continue // a class of statuses is too wide to know a limit by
-			}
-			if len(row.Code) == 0 {
-				d.Throttle = append(d.Throttle, load.ThrottleAnswer{Status: n})
-			}
-			for _, code := range row.Code {
-				d.Throttle = append(d.Throttle, load.ThrottleAnswer{Status: n, Code: wordOf(code)})
-			}
-		}
-	}
-	return d
-}
-
-func wordOf(code any) string {
-	if code == nil {
-		return ""
-	}
-	return fmt.Sprint(code)
 }
 
 // population reads a file of clients, a line each: ${ID} ${SECRET} [WEIGHT].
