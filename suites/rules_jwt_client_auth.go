@@ -54,6 +54,8 @@ var jwtClientAuthRules = []Rule{
 			switch {
 			case refused != nil:
 				c.Expect(refused).To(BeTokenResponse())
+			case signed > 0 && unasked != "":
+				c.Note("another client that is to sign could not be tried: %s", unasked)
 			case signed > 0:
 			case open != "":
 				c.NotApplicable("the contract leaves open what the assertion holds, and one by the defaults of RFC 7523 brought no token, but %s", open)

@@ -77,7 +77,8 @@ func Variations() []Variation {
 	return slices.Concat(
 		variations,
 		requestVariations,
-		responseVariations, errorVariations, throttlingVariations, publishedVariations, hygieneVariations, documentedVariations,
+		assertionVariations,
+		responseVariations, tokenFormatVariations, errorVariations, throttlingVariations, publishedVariations, hygieneVariations, documentedVariations,
 	)
 }
 

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"strings"
-	"time"
 )
 
 // jwtBearerFaults break the rules of the group jwt-bearer.
@@ -57,16 +56,6 @@ var jwtBearerFaults = []Fault{
 		Apply: func(b *behaviour) { b.skip(atGrantAssertionExpired) },
 	},
 	{
-		Name: "jwt-bearer.time-window/grace", Rule: "jwt-bearer.time-window",
-		Text: "Assertions are good for a day longer than exp says.",
-		Apply: func(b *behaviour) {
-			b.skipIf(atGrantAssertionExpired, func(f *flow) bool {
-				exp, _ := f.assertion.time("exp")
-				return f.now.Sub(exp) < 24*time.Hour
-			})
-		},
-	},
-	{
 		Name: "jwt-bearer.time-window/not-before", Rule: "jwt-bearer.time-window",
 		Text:  "nbf is ignored.",
 		Apply: func(b *behaviour) { b.skip(atGrantAssertionNotBefore) },
@@ -104,28 +93,12 @@ var jwtBearerFaults = []Fault{
 		Apply: func(b *behaviour) { b.recode(badAssertion, 401, "invalid_client") },
 	},
 	{
-		Name: "jwt-bearer.invalid-grant-code/invalid-request", Rule: "jwt-bearer.invalid-grant-code",
-		Text:  "Answers invalid_request for a bad assertion.",
-		Apply: func(b *behaviour) { b.recode(badAssertion, 400, "invalid_request") },
-	},
-	{
 		Name: "jwt-bearer.invalid-grant-code/expired", Rule: "jwt-bearer.invalid-grant-code",
 		Text: "Answers invalid_request for an expired assertion.",
 		Apply: func(b *behaviour) {
 			b.onRefusal(func(f *flow, r *refusal) {
 				if r.Reason == badAssertion && r.Token == "expired" {
 					r.Code = "invalid_request"
-				}
-			})
-		},
-	},
-	{
-		Name: "jwt-bearer.invalid-grant-code/signature", Rule: "jwt-bearer.invalid-grant-code",
-		Text: "Answers unauthorized_client for an assertion whose signature does not verify.",
-		Apply: func(b *behaviour) {
-			b.onRefusal(func(f *flow, r *refusal) {
-				if r.Reason == badAssertion && r.Token == "signature" {
-					r.Code = "unauthorized_client"
 				}
 			})
 		},
