@@ -33,7 +33,7 @@ func Run(ctx context.Context, cfg Config) (*report.Run, error) {
 	done := make(chan struct{})
 	go func() { defer close(done); s.engine.runAll(ctx) }()
 	if !cfg.Plain && oneSuite.TryLock() {
-		err = s.underGinkgo(ctx)
+		err = s.underGinkgo(ctx, done)
 		oneSuite.Unlock()
 	}
 	<-done
@@ -48,8 +48,9 @@ func Run(ctx context.Context, cfg Config) (*report.Run, error) {
 // oneSuite is held while a suite is built and run: Ginkgo's tree is global.
 var oneSuite sync.Mutex
 
-// underGinkgo runs the rules as specs: each waits for its finding and passes, fails or skips with it.
-func (s *session) underGinkgo(ctx context.Context) error {
+// underGinkgo runs the rules as specs: each passes, fails or skips with its finding, which is final
+// only once everything is judged, as a later control or answer may change it.
+func (s *session) underGinkgo(ctx context.Context, done <-chan struct{}) error {
 	if suite := ginkgo.CurrentSpecReport(); suite.LeafNodeType != types.NodeTypeInvalid {
 		return nil // a suite of the caller's is running; its tree is not to be touched
 	}
@@ -60,7 +61,7 @@ func (s *session) underGinkgo(ctx context.Context) error {
 	defer func() { formatter.ColorableStdOut = stdout }()
 	gomega.RegisterFailHandler(ginkgo.Fail)
 
-	specs := s.register(func(ctx context.Context, t *task) { s.engine.judge(ctx, t) })
+	specs := s.register(func(context.Context, *task) { <-done })
 	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
 	suiteConfig.LabelFilter, suiteConfig.FocusStrings, suiteConfig.SkipStrings, suiteConfig.FocusFiles, suiteConfig.SkipFiles = "", nil, nil, nil, nil
 	suiteConfig.RandomizeAllSpecs, suiteConfig.FailFast, suiteConfig.DryRun = false, false, false

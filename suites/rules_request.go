@@ -293,17 +293,30 @@ var requestRules = []Rule{
 		Fault:   "Answers \"scope=\" with 400 invalid_scope although omission succeeds.",
 		Effects: []Effect{MintsToken},
 		Check: func(c *Case) {
-			without := c.Probe(Step(c.Golden().Drop("scope"), "without scope"), Positive())
-			empty := c.Probe(Step(c.Golden().Set("scope", ""), "scope without a value"), Positive())
-			c.look(without)
-			c.confirm(empty)
-			c.Expect(empty).To(satisfy("the same outcome as without scope: "+without.Came(), func(s *Sample) (string, bool) {
-				return s.Came(), s.Answer.OK() == without.Answer.OK()
-			}))
-			if empty.Answer.OK() {
-				c.Expect(empty).To(satisfy("the same scope as without the parameter: "+grantedScope(without), func(s *Sample) (string, bool) {
-					return grantedScope(s), grantedScope(s) == grantedScope(without)
+			same := func(golden func() exchange.Request) {
+				without := c.Probe(Step(golden().Drop("scope"), "without scope"), Positive())
+				empty := c.Probe(Step(golden().Set("scope", ""), "scope without a value"), Positive())
+				c.look(without)
+				c.confirm(empty)
+				c.Expect(empty).To(satisfy("the same outcome as without scope: "+without.Came(), func(s *Sample) (string, bool) {
+					return s.Came(), s.Answer.OK() == without.Answer.OK()
 				}))
+				if empty.Answer.OK() {
+					c.Expect(empty).To(satisfy("the same scope as without the parameter: "+grantedScope(without), func(s *Sample) (string, bool) {
+						return grantedScope(s), grantedScope(s) == grantedScope(without)
+					}))
+				}
+			}
+			same(c.Golden)
+			p := c.run.pairFor("refresh_token", "")
+			if p.grant == nil || p.grant == c.run.golden.grant {
+				return
+			}
+			if c.run.answered(p) == notAsked {
+				c.run.tryQuietly(c.ctx, p)
+			}
+			if c.run.answered(p) == answeredOK {
+				same(func() exchange.Request { return c.goldenOf(p, "") })
 			}
 		},
 	},
@@ -613,7 +626,7 @@ var requestRules = []Rule{
 				part = parts[0]
 			}
 			p, _ := req.Param(part)
-			encoded := req.RenameRaw(part, encodeOne(exchange.FormEncode(p.Name))).SetRaw(part, encodeOne(exchange.FormEncode(p.Value)))
+			encoded := req.RenameRaw(part, encodeOne(exchange.FormEncode(p.Name), false)).SetRaw(part, encodeOne(exchange.FormEncode(p.Value), true))
 			c.ExpectAccepted(c.Probe(Step(encoded, "%s with characters percent-encoded that need not be", p.Name), Positive()))
 		},
 	},
@@ -752,11 +765,11 @@ func otherCase(name string) string {
 	return title
 }
 
-// encodeOne percent-encodes one character that needs no encoding: the first underscore, else the
-// last letter.
-func encodeOne(s string) string {
+// encodeOne percent-encodes one character that needs no encoding: the last letter, or the first
+// underscore where there is one and it may be that.
+func encodeOne(s string, underscore bool) string {
 	i := strings.IndexByte(s, '_')
-	if i < 0 {
+	if i < 0 || !underscore {
 		i = strings.LastIndexFunc(s, func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' })
 	}
 	if i < 0 || i > 1 && s[i-2] == '%' || i > 0 && s[i-1] == '%' {
