@@ -273,7 +273,7 @@ var innards = []struct {
 }{
 	{"a Java stack frame", regexp.MustCompile(`\bat [\w$.]+(?:/[\w$.@]+)?\.[\w$<>]+\((?:[\w$]+\.(?:java|kt|scala|groovy):\d+|Native Method|Unknown Source)\)`)},
 	{"a Python traceback", regexp.MustCompile(`Traceback \(most recent call last\)|File "[^"]+\.py", line \d+`)},
-	{"a Node stack frame", regexp.MustCompile(`\bat (?:[^\n()]{1,120} \()?(?:file://|node:|/|[A-Za-z]:\\)[^\s()]+:\d+:\d+\)?`)},
+	{"a Node stack frame", regexp.MustCompile(`\bat (?:async )?(?:[^\n()]{1,120} \()?(?:file://|node:|/|[A-Za-z]:\\)[^\s()]+:\d+:\d+\)?`)},
 	{"a .NET stack frame", regexp.MustCompile("\\bat [\\w.`<>]+\\([^()\\n]*\\) in [^\\n]+:line \\d+|\\bat System\\.[\\w.`]+\\(")},
 	{"a PHP stack frame or source line", regexp.MustCompile(`#\d+ /[^\s(]+\.php\(\d+\)|\bin /[^\s]+\.php(?: on line |:)\d+`)},
 	{"a Go stack trace", regexp.MustCompile(`goroutine \d+ \[\w+`)},

@@ -493,15 +493,15 @@ func (c *Case) overLimit() (over []*Sample, sent int) {
 		}
 	}
 	c.run.mu.Unlock()
-	if len(over) > 0 {
-		return over, sent
-	}
 	l := c.limitOf()
 	n := 60
 	if l != nil && l.Limit > 0 {
 		if n = min(maxBurst, max(2*l.Limit, l.Limit+10)); l.Limit+max(l.Limit/10, 5) > maxBurst {
 			c.NeedsLoad()
 		}
+	}
+	if len(over) > 0 || sent >= n {
+		return over, sent
 	}
 	first := c.Try(Step(c.limitedGolden(l), "before the burst"), Positive()) // waits where an earlier probe used the quota up
 	if first.Answer.Throttled() {
