@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"grantcheck/report"
@@ -238,10 +240,19 @@ func (s *session) exchanges(run *report.Run) map[*Sample]int {
 	slices.SortStableFunc(samples, func(a, b *Sample) int { return cmp.Compare(order[a.Rule], order[b.Rule]) })
 	place := make(map[*Sample]int, len(samples))
 	run.Exchanges = make([]report.Exchange, len(samples))
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range runtime.NumCPU() { // looking for secrets in every encoding takes its time
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(samples); i = int(next.Add(1)) - 1 {
+				run.Exchanges[i] = samples[i].Report()
+			}
+		})
+	}
 	for i, sample := range samples {
 		place[sample] = i
-		run.Exchanges[i] = sample.Report()
 	}
+	wg.Wait()
 	return place
 }
 
