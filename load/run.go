@@ -519,8 +519,8 @@ func (r *runner) result() (*Result, error) {
 		}
 	}
 	if !l.Generator.Healthy {
-		for i := range l.Thresholds {
-			if t := &l.Thresholds[i]; t.Verdict == report.Fail {
+		for i, w := range r.tally.watches {
+			if t := &l.Thresholds[i]; t.Verdict == report.Fail && r.tally.excused(w.Threshold) {
 				t.Verdict, t.Reason = report.Inconclusive, "generator limited: the endpoint is not to blame"
 			}
 		}
