@@ -222,6 +222,7 @@ func (c *Case) several(reqs []exchange.Request, opts []Option, send func(context
 	p := options(opts)
 	for _, r := range reqs {
 		c.run.charge(c.ctx, c, r)
+		c.run.supply.take(r)
 	}
 	var out []*Sample
 	for i, x := range send(c.ctx, reqs) {

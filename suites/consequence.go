@@ -40,6 +40,31 @@ func (c *Case) introspection(token string) exchange.Request {
 	return c.known(req, "introspection")
 }
 
+// visible mints an access token that introspection may tell its caller about: one of the caller's
+// own, where a grant of the contract issues it any (RFC 7662 §2.2, §4).
+func (c *Case) visible() (token string, from *Sample) {
+	if c.Target().IntrospectionURL() == "" {
+		return c.AccessToken("")
+	}
+	caller := c.introspection(c.Nonce()).Client()
+	own := func(client string) bool {
+		f := c.Target().ClientNamed(client)
+		return f != nil && f.ID == caller.ID
+	}
+	if own(c.run.golden.client) {
+		return c.AccessToken("")
+	}
+	for _, p := range c.run.candidates() {
+		if !own(p.client) || exchange.GrantType(p.grant) == "refresh_token" || c.run.answered(p) == answeredNo {
+			continue
+		}
+		if s, _ := c.run.tryQuietly(c.ctx, p); s != nil && s.Answer.OK() {
+			return s.Answer.Text("access_token"), s
+		}
+	}
+	return c.AccessToken("")
+}
+
 // revocation is a request to revoke a token as the client that it was issued to in the answer from,
 // unless the contract has credentials of its own for it.
 func (c *Case) revocation(token string, from *Sample) exchange.Request {

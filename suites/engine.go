@@ -494,6 +494,7 @@ type cost struct {
 // that it cannot answer now.
 func (e *engine) send(ctx context.Context, c *Case, req exchange.Request, opt probe) *Sample {
 	var before *Sample
+	code, redeems := e.supply.take(req)
 	for attempt := 0; ; attempt++ {
 		e.charge(ctx, c, req)
 		x := e.client.Do(ctx, req)
@@ -509,6 +510,9 @@ func (e *engine) send(ctx context.Context, c *Case, req exchange.Request, opt pr
 			return s
 		}
 		if s.Answer.Fault() && attempt == 0 && !opt.golden {
+			if redeems {
+				req = e.supply.again(ctx, req, code)
+			}
 			continue // a 5xx counts when it is seen twice
 		}
 		if s.Answer.Inconclusive() == "" {

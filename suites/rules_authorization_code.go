@@ -391,8 +391,12 @@ var authorizationCodeRules = []Rule{
 				c.NotApplicable("no redirect_uri is sent in the authorization request")
 			}
 			req := c.Redeem(granted, "")
-			if f, ok := c.documentedParam(req, "redirect_uri"); ok && f.Required.Mode == "false" {
+			optional := slices.ContainsFunc(req.Grant().Parameters, func(f contract.Field) bool {
+				return f.Role() == "redirect_uri" && f.Required.Mode == "false" && f.Origin != "standard"
+			})
+			if optional {
 				c.PageSays("the page documents redirect_uri as optional")
+				openid = openid || slices.Contains(c.Contract().Scopes.Request, "openid")
 			}
 			s := c.Probe(Step(req.Drop("redirect_uri"), "no redirect_uri"), About("redirect_uri"))
 			if s.Answer.OK() && openid {

@@ -76,21 +76,35 @@ var clientAuthRules = []Rule{
 		Fault:   "Compares the still-encoded text: 401 for secrets holding reserved characters.",
 		Effects: []Effect{MintsToken},
 		Check: func(c *Case) {
-			p, f := c.specialClient()
-			ask := func(req exchange.Request, what string) *Sample {
-				return c.Probe(Step(req, "%s", what), Provokes("wrong_secret"))
-			}
-			req := func() exchange.Request { return c.goldenWith(p, f.Name, exchange.Inputs{}).Auth("basic") }
+			pairs, f := c.specialClient()
 			if f.URLEncoded == "never" {
 				c.PageSays("the page documents id and secret without form encoding in Basic")
 			}
-			s := ask(req().BasicEncoded(true), "id and secret form-encoded")
-			if !s.Answer.OK() && !ask(req().BasicEncoded(false), "id and secret as they are").Answer.OK() &&
-				!(slices.Contains(c.Target().AuthMethods(p.grant, f), "post") && ask(c.goldenWith(p, f.Name, exchange.Inputs{}).Auth("post"), "id and secret in the body").Answer.OK()) {
-				c.look(s)
-				c.Inconclusive("neither form-encoded nor plain are the credentials of the client %s taken", f.Name)
+			var refused *Sample
+			for i, p := range pairs {
+				if i > 0 && exchange.GrantType(p.grant) == "authorization_code" {
+					if _, err := c.run.supply.code(c.ctx, p.grant, f, nil); err != nil {
+						continue // no client of the authorization endpoint
+					}
+				}
+				ask := func(what string, in func(exchange.Request) exchange.Request) *Sample {
+					return c.Probe(Step(in(c.goldenWith(p, f.Name, exchange.Inputs{})), "%s", what), Provokes("wrong_secret"))
+				}
+				basic := func(encoded bool) func(exchange.Request) exchange.Request {
+					return func(r exchange.Request) exchange.Request { return r.Auth("basic").BasicEncoded(encoded) }
+				}
+				s := ask("id and secret form-encoded", basic(true))
+				if s.Answer.OK() {
+					return
+				}
+				if ask("id and secret as they are", basic(false)).Answer.OK() || slices.Contains(c.Target().AuthMethods(p.grant, f), "post") &&
+					ask("id and secret in the body", func(r exchange.Request) exchange.Request { return r.Auth("post") }).Answer.OK() {
+					c.Expect(s).To(BeTokenResponse())
+				}
+				refused = s
 			}
-			c.Expect(s).To(BeTokenResponse())
+			c.look(refused)
+			c.Inconclusive("neither form-encoded nor plain are the credentials of the client %s taken", f.Name)
 		},
 	},
 	{
@@ -527,19 +541,29 @@ func (c *Case) methodSupported(method string) {
 	c.Expect(s).To(BeTokenResponse())
 }
 
-// specialClient finds a client whose id or secret is changed by form encoding, and a grant for it.
-func (c *Case) specialClient() (pair, *contract.Client) {
+// specialClient finds a client whose id or secret is changed by form encoding, and the grants that it
+// may be registered for: the golden one first.
+func (c *Case) specialClient() ([]pair, *contract.Client) {
 	p := c.pairBy([]string{"basic", "post"})
 	special := func(f *contract.Client) bool {
 		return f != nil && f.Secret != "" && exchange.FormEncode(f.ID)+exchange.FormEncode(f.Secret) != f.ID+f.Secret
 	}
-	for _, f := range []*contract.Client{c.Target().ClientNamed(p.client), c.Target().ClientNamed("special_secret")} {
-		if special(f) {
-			return p, f
-		}
+	if f := c.Target().ClientNamed(p.client); special(f) {
+		return []pair{p}, f
 	}
-	c.Needs(fixtureNeed("special_secret"))
-	return pair{}, nil
+	f := c.Target().ClientNamed("special_secret")
+	if !special(f) {
+		c.Needs(fixtureNeed("special_secret"))
+	}
+	pairs, seen := []pair{p}, []string{exchange.GrantType(p.grant)}
+	for _, q := range c.run.candidates() {
+		grantType := exchange.GrantType(q.grant)
+		if slices.Contains(seen, grantType) || grantType == "refresh_token" {
+			continue
+		}
+		seen, pairs = append(seen, grantType), append(pairs, q)
+	}
+	return pairs, f
 }
 
 // identified returns the golden request of a grant that needs a client.

@@ -31,7 +31,7 @@ var introspectionRules = []Rule{
 		Effects: []Effect{MintsToken},
 		Check: func(c *Case) {
 			c.needIntrospection()
-			token, _ := c.AccessToken("")
+			token, _ := c.visible()
 			s := c.manage(Step(c.introspection(token), "a live access token"), "introspection")
 			c.entitled(s)
 			c.Expect(s).To(HaveStatus(200))
@@ -63,7 +63,7 @@ var introspectionRules = []Rule{
 		Fault: "Anonymous introspection works.",
 		Check: func(c *Case) {
 			c.needIntrospection()
-			token, _ := c.AccessToken("")
+			token, _ := c.visible()
 			s := c.Probe(Step(c.introspection(token).NoAuth(), "a live token, without credentials"), At("introspection"))
 			if s.Status == 200 && s.Answer.Lenient().Get("active").Raw == "false" {
 				c.Warn(s, "a refusal of a request without credentials", "200 with active false")
@@ -95,7 +95,7 @@ var introspectionRules = []Rule{
 		Effects: []Effect{BadClientCredentials},
 		Check: func(c *Case) {
 			c.needIntrospection()
-			token, _ := c.AccessToken("")
+			token, _ := c.visible()
 			req := c.introspection(token)
 			_, secret := req.Credentials()
 			if secret == "" {
@@ -204,7 +204,7 @@ var introspectionRules = []Rule{
 				}
 			}
 			c.NeedsConsent(Slow)
-			token, from := c.AccessToken("")
+			token, from := c.visible()
 			c.outlive(from)
 			ask(token, "an expired access token")
 		},
@@ -256,7 +256,7 @@ var introspectionRules = []Rule{
 		Expect:   "active true.",
 		Fault:    "Hint restricts the lookup: active false.",
 		Check: func(c *Case) {
-			token, _ := c.AccessToken("")
+			token, _ := c.visible()
 			s := c.manage(Step(c.introspection(token).Set("token_type_hint", "refresh_token"), "a live access token with token_type_hint=refresh_token"), "introspection")
 			c.Expect(s).To(HaveStatus(200))
 			if s.Answer.Lenient().Get("active").Raw != "true" {

@@ -167,7 +167,7 @@ var revocationRules = []Rule{
 			c.needRevocation()
 			c.observable()
 			c.discerning()
-			token, from := c.AccessToken("")
+			token, from := c.visible()
 			c.mustLive(token)
 			s := c.revoke(token, from, "a live access token")
 			if s.Status == 400 && s.Code() == "unsupported_token_type" {
@@ -343,7 +343,7 @@ func (c *Case) lasting() (token string, from *Sample, lives func() (bool, *Sampl
 	}
 	c.observable()
 	c.discerning()
-	token, from = c.AccessToken("")
+	token, from = c.visible()
 	c.mustLive(token)
 	return token, from, func() (bool, *Sample) { return c.alive(token) }
 }

@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"sync"
+	"time"
 
 	"grantcheck/report"
 	"grantcheck/suites/contract"
@@ -19,6 +20,13 @@ type supply struct {
 	spare map[string][]string // refresh tokens at rest, per client fixture
 	lent  map[string]string   // refresh token on its way: the client fixture it belongs to
 	codes sync.Mutex          // codes are asked for one at a time: a login or a person may be behind them
+	fresh map[string]granted  // codes that nobody has tried to redeem yet
+}
+
+// granted is a code with the time it was handed out.
+type granted struct {
+	exchange.Granted
+	at time.Time
 }
 
 // request builds the golden request of a pair with inputs that are its own.
@@ -55,9 +63,49 @@ func (s *supply) code(ctx context.Context, g *contract.Grant, client *contract.C
 	if change != nil {
 		change(&a)
 	}
+	return s.authorize(ctx, a)
+}
+
+func (s *supply) authorize(ctx context.Context, a exchange.Authorization) (exchange.Granted, error) {
 	s.codes.Lock()
 	defer s.codes.Unlock()
-	return s.engine.target.Authorize(ctx, a)
+	got, err := s.engine.target.Authorize(ctx, a)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.fresh == nil {
+			s.fresh = map[string]granted{}
+		}
+		s.fresh[got.Code] = granted{got, s.engine.clock.Now()}
+	}
+	return got, err
+}
+
+// take returns what is known of the code that a request is about to redeem, when it is the first to do so.
+func (s *supply) take(req exchange.Request) (first granted, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	code := req.Get("code")
+	first, ok = s.fresh[code]
+	delete(s.fresh, code)
+	return first, ok
+}
+
+// again prepares a request to be sent once more after a fault: the server may have used up the code
+// that it redeemed, so a new one of the same authorization takes its place.
+func (s *supply) again(ctx context.Context, req exchange.Request, first granted) exchange.Request {
+	const young = 10 * time.Second // a code that was left to grow old on purpose stays
+	if s.engine.clock.Now().Sub(first.at) > young {
+		return req
+	}
+	got, err := s.authorize(ctx, first.Authorization)
+	if err != nil {
+		return req
+	}
+	s.mu.Lock()
+	delete(s.fresh, got.Code)
+	s.mu.Unlock()
+	return req.Set("code", got.Code)
 }
 
 // borrow lends a refresh token of a client, minting one when none is at rest.
