@@ -584,7 +584,8 @@ var httpLevel = []int{405, 408, 411, 413, 414, 415, 425, 429, 431}
 var registeredCodes = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 	"authorization_pending", "slow_down", "access_denied", "expired_token", "invalid_target", "invalid_dpop_proof", "use_dpop_nonce",
-	"invalid_authorization_details", "invalid_issuer", "unmet_authentication_requirements",
+	"invalid_authorization_details", "invalid_issuer", "unsupported_pop_key", "incompatible_ace_profiles",
+	"need_info", "request_denied", "request_submitted",
 }
 
 var (
