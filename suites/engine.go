@@ -158,7 +158,7 @@ func (e *engine) looksAt(r Rule) (ids []string) {
 		for _, w := range e.target.Contract.Waivers {
 			ids = append(ids, w.Rule)
 		}
-	case "metadata.grants-complete":
+	case "metadata.grants-truthful", "metadata.grants-complete": // which grants work
 		ids = []string{"cc.happy-path", "password.happy-path", "code.happy-path", "refresh.happy-path", "jwt-bearer.happy-path"}
 	case "bearer.attributes-unique":
 		ids = []string{"bearer.missing-token-challenge", "bearer.invalid-token-refused"}

@@ -12,18 +12,6 @@ var jwtBearerFaults = []Fault{
 		Apply: func(b *behaviour) { b.deny(atGrantAssertionIssuer, badAssertion) },
 	},
 	{
-		Name: "jwt-bearer.happy-path/unsupported", Rule: "jwt-bearer.happy-path",
-		Text: "Answers the documented grant with unsupported_grant_type.",
-		Apply: func(b *behaviour) {
-			b.instead(atGrantKnown, func(f *flow, standard func() *refusal) *refusal {
-				if f.grantIs(jwtBearer) {
-					return refuse(unknownGrant, "grant_type")
-				}
-				return standard()
-			})
-		},
-	},
-	{
 		Name: "jwt-bearer.bad-signature", Rule: "jwt-bearer.bad-signature",
 		Text: "The signature of the assertion is not verified.",
 		Apply: func(b *behaviour) {

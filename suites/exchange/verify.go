@@ -27,14 +27,18 @@ type VerifyKey struct {
 // are left out.
 func VerifyKeys(set []byte) (keys []VerifyKey) {
 	var raw struct {
-		Keys []json.RawMessage `json:"keys"`
+		Keys []map[string]json.RawMessage `json:"keys"`
 	}
 	if json.Unmarshal(set, &raw) != nil {
 		return nil
 	}
-	for _, k := range raw.Keys {
+	for _, members := range raw.Keys {
+		for _, name := range []string{"x5c", "x5t", "x5t#S256", "x5u", "d", "p", "q", "dp", "dq", "qi", "oth"} {
+			delete(members, name) // a certificate or private half that is not in order does not spoil the key
+		}
+		text, err := json.Marshal(members)
 		var jwk jose.JSONWebKey
-		if jwk.UnmarshalJSON(k) == nil && jwk.Use != "enc" && jwk.Valid() {
+		if err == nil && jwk.UnmarshalJSON(text) == nil && jwk.Use != "enc" && jwk.Valid() {
 			if public := jwk.Public(); public.Key != nil { // a set may hold private keys, though it should not
 				jwk = public
 			}
