@@ -466,7 +466,7 @@ func (c *Case) signIn() *Sample {
 		c.look(s)
 		c.Inconclusive("the code of a request with openid brought no token, but %s", s.Came())
 	}
-	if told, ok := s.Answer.Scopes(); ok && !slices.Contains(told, "openid") {
+	if told, ok := s.Answer.Scopes(); ok && !slices.Contains(told, "openid") && !s.Answer.Has(exchange.IDToken) {
 		c.look(s)
 		c.NotApplicable("the scope openid was not granted")
 	}
@@ -566,6 +566,9 @@ func (c *Case) scopeTold(s *Sample) []string {
 func (c *Case) openIDAnswers() []*Sample {
 	return c.Answers(func(s *Sample) bool { return s.Answer.OK() && s.Is("token.id-token-present") && s.Nonce != "" })
 }
+
+// openIDScopes ask for claims and tokens of the client's own (OIDC Core §5.4, §11).
+var openIDScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
 // isUserInfo reports that metadata names an address as the UserInfo endpoint.
 func (c *Case) isUserInfo(address string) bool {
