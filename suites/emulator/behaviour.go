@@ -269,7 +269,12 @@ func standardBehaviour() *behaviour {
 			d := f.grant.lifetime
 			return d, d
 		},
-		signingKey:   func(f *flow, _ string) *signingKey { return f.e.keys[0] },
+		signingKey: func(f *flow, kind string) *signingKey {
+			if kind == "access_token" && (f.e.opt.ES256 || f.e.opt.Fast) {
+				return f.e.keys[1]
+			}
+			return f.e.keys[0]
+		},
 		wantsIDToken: standardWantsIDToken,
 		newToken:     func(f *flow, _ string) string { return f.e.randomToken() },
 		findAccess:   func(f *flow, token string) *accessToken { return f.e.store.access(token) },
