@@ -241,6 +241,9 @@ var requestRules = []Rule{
 			req := c.withGrantType()
 			p, _ := req.Param("grant_type")
 			name := otherCase(p.Name)
+			if name == p.Name {
+				c.NotApplicable("the name of the parameter has no letters")
+			}
 			c.ExpectRefused(c.Probe(Step(req.Rename("grant_type", name), "grant_type named %s", name), About("grant_type")))
 		},
 	},
@@ -761,10 +764,12 @@ func otherCase(name string) string {
 			return r
 		}
 	}(), name)
-	if title == name {
-		return strings.ToUpper(name)
+	for _, other := range []string{title, strings.ToUpper(name), strings.ToLower(name)} {
+		if other != name {
+			return other
+		}
 	}
-	return title
+	return name
 }
 
 // encodeOne percent-encodes one character that needs no encoding: the last letter, or the first
