@@ -108,12 +108,12 @@ var jwtBearerFaults = []Fault{
 		},
 	},
 	{
-		Name: "jwt-bearer.missing-assertion/unsupported", Rule: "jwt-bearer.missing-assertion",
-		Text: "Answers a missing assertion with unsupported_grant_type.",
+		Name: "jwt-bearer.missing-assertion/unauthorized-client", Rule: "jwt-bearer.missing-assertion",
+		Text: "Answers a missing assertion with unauthorized_client.",
 		Apply: func(b *behaviour) {
 			b.onRefusal(func(f *flow, r *refusal) {
 				if r.Reason == missingParameter && r.Parameter == "assertion" {
-					r.Code = "unsupported_grant_type"
+					r.Code = "unauthorized_client"
 				}
 			})
 		},
