@@ -235,6 +235,7 @@ var robustnessFaults = []Fault{
 	{
 		Name: "robust.concurrent-isolation", Rule: "robust.concurrent-isolation",
 		Text: "A cache of answers is keyed without the client.",
+		Also: []string{"token.jwt-client-id"}, // which reads the same tokens
 		Apply: func(b *behaviour) {
 			var mu sync.Mutex
 			var recent []*client
