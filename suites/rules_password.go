@@ -68,7 +68,9 @@ var passwordRules = []Rule{
 			c.rely(s)
 			codes := []string{"unsupported_grant_type", "unauthorized_client"}
 			for _, unknown := range c.AnswersOf("request.unknown-grant-type") {
-				codes = append(codes, unknown.Code())
+				if !slices.Contains(codes, unknown.Code()) {
+					codes = append(codes, unknown.Code())
+				}
 			}
 			if slices.Contains([]string{"", "invalid_request", "invalid_client", "access_denied"}, s.Code()) && !slices.Contains(codes, s.Code()) {
 				c.Note("the password grant is refused with %s, which does not tell whether it is offered", s.Came())
