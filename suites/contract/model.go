@@ -121,7 +121,7 @@ type Transport struct {
 
 // Login is a server-rendered login walked over plain HTTP to obtain codes.
 type Login struct {
-	URL      string            // where the walk starts; empty: the authorization endpoint
+	URL      string            // where the walk starts, with the parameters of the authorization request; empty: the authorization endpoint
 	User     string            // name of a user fixture; empty: the primary user
 	Fields   map[string]string // form field name to the part it plays or a literal
 	Consent  string            // text of the button that grants, where several exist

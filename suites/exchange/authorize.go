@@ -233,7 +233,7 @@ func (t *Target) Authorize(ctx context.Context, a Authorization) (Granted, error
 			t.Redactor.Learn("code", redirect)
 			return Granted{Code: redirect, Authorization: a}, nil
 		}
-	case a.endpoint == "":
+	case a.endpoint == "" && (t.Contract.Login == nil || t.Contract.Login.URL == ""):
 		return Granted{}, &NeedError{Grant: a.Grant.Key, Param: "code", Source: "a code hook, or an authorization_endpoint in the contract"}
 	case t.Contract.Login != nil:
 		redirect, err = t.walk(ctx, a, t.Contract.Login)

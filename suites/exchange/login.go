@@ -66,7 +66,7 @@ func (t *Target) walk(ctx context.Context, a Authorization, login *contract.Logi
 	if login != nil {
 		w.maxPages = login.MaxSteps
 		if login.URL != "" {
-			start = t.Rebase(login.URL)
+			start = Request{url: t.Rebase(login.URL)}.fullURL(a.query())
 		}
 	}
 	w.maxPages = cmp.Or(w.maxPages, 10)
