@@ -562,9 +562,12 @@ func (c *Case) scopeTold(s *Sample) []string {
 	return asked
 }
 
-// openIDAnswers are those of code exchanges with openid: with an id_token, or asked for with one.
-func (c *Case) openIDAnswers() []*Sample {
-	return c.Answers(func(s *Sample) bool { return s.Answer.OK() && s.Is("token.id-token-present") && s.Nonce != "" })
+// openIDAnswers are those of code exchanges that brought an id_token.
+func (c *Case) openIDAnswers() []*Sample { return c.Answers(c.openIDAnswer) }
+
+func (c *Case) openIDAnswer(s *Sample) bool {
+	g := c.GrantOf(s)
+	return s.Endpoint == tokenEndpoint && s.Answer.OK() && g != nil && exchange.GrantType(g) == "authorization_code" && s.Answer.Has(exchange.IDToken)
 }
 
 // openIDScopes ask for claims and tokens of the client's own (OIDC Core §5.4, §11).

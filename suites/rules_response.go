@@ -269,6 +269,9 @@ var responseRules = []Rule{
 				c.NotApplicable("nothing in the contract says that the tokens are bearer tokens")
 			}
 			c.Each(issued(c), noToken, func(s *Sample) {
+				if c.openIDAnswer(s) {
+					return // judged by token.id-token-bearer
+				}
 				v := s.Answer.Part(exchange.TokenType)
 				if f, ok := documentedField(c, s, exchange.TokenType); ok && (equalValue(f.Const, v, true) || slices.ContainsFunc(f.Enum, func(e any) bool { return equalValue(e, v, true) })) {
 					return

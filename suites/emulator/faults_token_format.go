@@ -229,11 +229,6 @@ var tokenFormatFaults = []Fault{
 		Apply: func(b *behaviour) { idMember(b, func(a *answer) { a.Body.drop("id_token") }) },
 	},
 	{
-		Name: "token.id-token-present/null", Rule: "token.id-token-present",
-		Text:  "id_token is null.",
-		Apply: func(b *behaviour) { idMember(b, func(a *answer) { a.Body.set("id_token", nil) }) },
-	},
-	{
 		Name: "token.id-token-present/opaque", Rule: "token.id-token-present",
 		Text:  "id_token is a random text.",
 		Apply: func(b *behaviour) { idMember(b, func(a *answer) { a.Body.set("id_token", "mF_9.B5f-4.1JqM") }) },
