@@ -149,7 +149,7 @@ func (e *engine) whatIsWrong(answers []*Sample, missing []string) []report.Prefl
 			"%s gave no answer: %s", url, s.ErrText())
 	case all(func(s *Sample) bool { return s.Err != nil }):
 		if unknownAuthority(s.Err) {
-			return one(report.Configuration, s, "name the certificate authority with --ca-file, or in the contract under transport.ca_file",
+			return one(report.Configuration, s, "name the certificate authority with --ca-file, or in the contract under transport.ca_file; if it is a public one, the server leaves out an intermediate certificate",
 				"the certificate of %s is signed by an authority that is not trusted here: %s", url, s.ErrText())
 		}
 		return nil // the transport rules say what is wrong with it
