@@ -341,7 +341,7 @@ var passwordRules = []Rule{
 					return
 				}
 			}
-			after := c.Try(Step(right(), "the right password after 20 wrong ones"), AsIs(), Positive())
+			after := c.Try(Step(right(), "the right password after 20 wrong ones"), AsIs())
 			if !after.Answer.OK() {
 				c.Fact("brute-force", "Reaction to repeated wrong passwords", "the user is locked after 20 attempts: "+after.Came(), after)
 				return
