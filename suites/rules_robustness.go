@@ -127,6 +127,7 @@ var robustnessRules = []Rule{
 		Check: func(c *Case) {
 			const bytes = "\xff\xfe\xfd"
 			req := c.Golden()
+			ordinary := req.ClientID(c.Nonce())
 			switch part := "client_id"; {
 			case req.AuthMethod() == "basic":
 				req = req.ClientID(bytes)
@@ -135,6 +136,7 @@ var robustnessRules = []Rule{
 			default:
 				if !req.Has(part) {
 					part = "username"
+					ordinary = req.Set(part, c.Nonce())
 				}
 				raw := "%FF%FE%FD"
 				if req.Format() == exchange.JSONType {
@@ -143,6 +145,7 @@ var robustnessRules = []Rule{
 				req = req.SetRaw(part, raw)
 			}
 			s := c.Probe(Step(req, "an identifier of bytes that are not UTF-8"))
+			c.unlessAnyFaults(s, ordinary, "unknown_client", "client-auth.unknown-client-refused")
 			c.ExpectRefused(s)
 			c.Expect(s).To(jsonIfItSaysSo())
 		},
@@ -255,6 +258,7 @@ var robustnessRules = []Rule{
 			if s.Err != nil || s.Answer.Inconclusive() != "" && s.Status != http.StatusBadGateway {
 				c.decided(s, probe{})
 			}
+			c.unlessAnyFaults(s, c.Dummy().BasicText(c.Nonce()+":"+c.Nonce()), "unknown_client", "client-auth.unknown-client-refused")
 			c.Expect(s).To(belowFault())
 			c.ExpectRefused(s)
 		},
@@ -358,22 +362,26 @@ var robustnessRules = []Rule{
 		Fault:    "client_id is copied raw into the WWW-Authenticate realm.",
 		Effects:  []Effect{BadClientCredentials},
 		Check: func(c *Case) {
-			for _, p := range [][2]string{{"grant_type", "unknown_grant"}, {"scope", "bad_scope"}, {"client_id", "unknown_client"}} {
-				part, condition := p[0], p[1]
+			for _, p := range [][3]string{
+				{"grant_type", "unknown_grant", "request.unknown-grant-type"}, {"scope", "bad_scope", "request.scope-unknown"},
+				{"client_id", "unknown_client", "client-auth.unknown-client-refused"},
+			} {
+				part, condition, plainly := p[0], p[1], p[2]
 				req := c.Golden()
 				if part != "scope" && !req.Has(part) && (part != "client_id" || req.AuthMethod() != "basic") {
 					continue
 				}
-				value := "x\r\nX-Grantcheck: " + c.Nonce()
-				if part == "client_id" {
-					req = req.ClientID(value)
-				} else {
-					req = req.Set(part, value)
+				with := func(value string) exchange.Request {
+					if part == "client_id" {
+						return req.ClientID(value)
+					}
+					return req.Set(part, value)
 				}
-				s := c.Probe(Step(req, "%s with a line break and a header field", part), Provokes(condition))
+				s := c.Probe(Step(with("x\r\nX-Grantcheck: "+c.Nonce()), "%s with a line break and a header field", part), Provokes(condition))
 				c.Expect(s).To(satisfy("no header field that came from the input", func(s *Sample) (string, bool) {
 					return "the field X-Grantcheck, sent in " + part, len(s.Header.Values("X-Grantcheck")) == 0
 				}))
+				c.unlessAnyFaults(s, with(c.Nonce()), condition, plainly)
 				c.Expect(s).To(belowFault())
 			}
 		},
@@ -522,6 +530,15 @@ func (c *Case) survives(req exchange.Request, what string) {
 	c.Expect(s).To(belowFault())
 	if s.Answer.OK() {
 		c.Note("%s is taken as well", what)
+	}
+}
+
+// unlessAnyFaults ends the check where the oddity of a value is not to blame for the fault s: an
+// ordinary unknown value is answered with one too, and the rule plainly is about that.
+func (c *Case) unlessAnyFaults(s *Sample, ordinary exchange.Request, condition, plainly string) {
+	if s.Answer.Fault() && c.Try(Step(ordinary, "an ordinary unknown value in its place"), Provokes(condition)).Answer.Fault() {
+		c.look(s)
+		c.blockedBy(plainly, "an ordinary unknown value is answered with a fault too; "+plainly+" says so")
 	}
 }
 
