@@ -127,6 +127,7 @@ var tokenFormatVariations = []Variation{
 		Text: "The key set holds one key, and tokens do not name it (OIDC Core section 10.1).",
 		Apply: func(b *behaviour) {
 			b.onWorld(func(e *Emulator) { e.keys = e.keys[:1] })
+			b.signingKey = func(f *flow, _ string) *signingKey { return f.e.keys[0] }
 			b.onClaims(func(_ *flow, t *draft) { t.Header.drop("kid") })
 		},
 	},
