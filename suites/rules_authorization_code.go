@@ -668,6 +668,7 @@ func alteredRedirects(uri string) []alteredRedirect {
 	with := func(change func(*url.URL)) string { v := *u; change(&v); return v.String() }
 	out := []alteredRedirect{
 		{"another host", with(func(v *url.URL) { v.Host = "grantcheck.example" })},
+		{"another port", with(func(v *url.URL) { v.Host = v.Hostname() + ":1" })},
 		{"an added trailing slash", with(func(v *url.URL) { v.Path += "/" })},
 		{"an added query parameter", with(func(v *url.URL) { v.RawQuery = strings.TrimPrefix(v.RawQuery+"&grantcheck=1", "&") })},
 	}

@@ -139,8 +139,8 @@ var clientAuthRules = []Rule{
 		Why:      "Anyone who knows a client identifier can get tokens in its name.",
 		Applies:  Applies{Auth: []string{"basic", "post"}},
 		Requires: []string{"request.form-accepted"},
-		Probe:    "Golden request with a random secret of the same length and alphabet.",
-		Expect:   "refused.",
+		Probe:    "Golden request with a random secret of the same length and alphabet, by each method that works; and with the secret of the second client, if there is one.",
+		Expect:   "refused, each time.",
 		Tolerates: []string{
 			"400 or 401 (judged by error.* rules).",
 		},
@@ -150,6 +150,24 @@ var clientAuthRules = []Rule{
 		Check: func(c *Case) {
 			req := c.Victim("basic", "post")
 			c.ExpectRefused(c.Probe(Step(req.Secret(c.WrongSecret(req)), "a random secret of the same length")))
+			for _, method := range []string{"basic", "post"} { // each is code of its own
+				if method == req.AuthMethod() || !c.alsoWorks(method) {
+					continue
+				}
+				other := c.Victim(method)
+				if !c.mayGuess(other.Secret(c.WrongSecret(other))) {
+					return
+				}
+				c.ExpectRefused(c.Probe(Step(other.Secret(c.WrongSecret(other)), "the same by %s", method)))
+			}
+			if f := c.Target().ClientNamed("second"); f != nil && f.Secret != "" {
+				req := c.Victim("basic", "post")
+				_, secret := req.Credentials()
+				named := req.AuthMethod() == "basic" || req.Has("client_id") // else the secret says who it is
+				if named && secret != f.Secret && c.mayGuess(req.Secret(f.Secret)) {
+					c.ExpectRefused(c.Probe(Step(req.Secret(f.Secret), "the secret of another client")))
+				}
+			}
 		},
 	},
 	{
@@ -262,19 +280,24 @@ var clientAuthRules = []Rule{
 		Editions: AllEditions,
 		Summary:  "An empty parameter counts as omitted, so it cannot satisfy authentication of a client that has a secret.",
 		Why:      "Anyone who knows a client identifier can get tokens in its name.",
-		Applies:  Applies{Auth: []string{"post"}, When: "the client's real secret is not the empty string"},
-		Requires: []string{"client-auth.missing-refused"},
-		Probe:    "Golden request with \"client_secret=\".",
-		Expect:   "refused.",
+		Applies:  Applies{Auth: []string{"basic", "post"}, When: "the client's real secret is not the empty string"},
+		Requires: []string{"client-auth.missing-refused", "client-auth.wrong-secret-refused"},
+		Probe:    "Golden request with \"client_secret=\"; with Basic and an empty password.",
+		Expect:   "refused, both.",
 		Fault:    "Empty secret short-circuits the comparison and issues a token.",
 		Effects:  []Effect{BadClientCredentials},
 		Provokes: []string{"wrong_secret", "missing_client_auth", "missing_parameter"},
 		Check: func(c *Case) {
-			req := c.Victim("post")
-			if _, secret := req.Credentials(); secret == "" {
-				c.NotApplicable("the client's secret is the empty string")
+			for _, method := range []string{"post", "basic"} {
+				if !c.run.methodUsable(method) {
+					continue
+				}
+				req := c.Victim(method)
+				if _, secret := req.Credentials(); secret == "" {
+					c.NotApplicable("the client's secret is the empty string")
+				}
+				c.ExpectRefused(c.Probe(Step(req.Secret(""), "an empty secret by %s", method), About("client_secret")))
 			}
-			c.ExpectRefused(c.Probe(Step(req.Secret(""), "client_secret without a value"), About("client_secret")))
 		},
 	},
 	{
@@ -564,6 +587,28 @@ func (c *Case) specialClient() ([]pair, *contract.Client) {
 		seen, pairs = append(seen, grantType), append(pairs, q)
 	}
 	return pairs, f
+}
+
+// mayGuess reports whether one more wrong secret is within what the contract allows.
+func (c *Case) mayGuess(req exchange.Request) bool {
+	who, limit, _ := c.run.wrongFor(req)
+	c.run.mu.Lock()
+	defer c.run.mu.Unlock()
+	return limit == 0 || c.run.cost.wrong[who] < limit
+}
+
+// alsoWorks reports whether the golden grant is answered with a token by another client authentication
+// method too: documented, or found to work.
+func (c *Case) alsoWorks(method string) bool {
+	p := c.run.golden
+	p.auth = method
+	if p.grant == nil || !slices.Contains(c.Target().AuthMethods(p.grant, c.Target().ClientNamed(p.client)), method) {
+		return c.run.answered(p) == answeredOK
+	}
+	if c.run.answered(p) == notAsked {
+		c.decided(c.run.try(c.ctx, c, p), probe{})
+	}
+	return c.run.answered(p) == answeredOK
 }
 
 // identified returns the golden request of a grant that needs a client.

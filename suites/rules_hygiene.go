@@ -341,10 +341,10 @@ func spoken(s *Sample) string {
 	return b.String()
 }
 
-// firstUndecided returns an answer that throttles or locks, nil without one.
+// firstUndecided returns an answer that throttles or locks and was the last word, nil without one.
 func firstUndecided(samples []*Sample) *Sample {
 	for _, s := range samples {
-		if s.Answer.Inconclusive() != "" || s.Status == 423 {
+		if s.again == nil && s.Answer.Inconclusive() != "" || s.Status == 423 {
 			return s
 		}
 	}

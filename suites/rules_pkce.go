@@ -2,6 +2,7 @@ package suites
 
 import (
 	"slices"
+	"strings"
 
 	"grantcheck/suites/exchange"
 )
@@ -51,6 +52,23 @@ var pkceRules = []Rule{
 			c.needPKCE()
 			req := c.Redeem(c.challenged("", ""), "").Set("code_verifier", c.Target().Verifier(43))
 			c.ExpectRefused(c.Probe(Step(req, "another verifier")))
+			for _, near := range []struct {
+				what string
+				to   func(challenge string) string
+			}{
+				{"a challenge that is another in its last characters", func(s string) string { return s[:40] + otherLetters(s[40:42]) + s[42:] }},
+				{"a challenge that is another in letter case", exchange.SwapCase},
+			} {
+				granted, err := c.CodeRefused("", func(a *exchange.Authorization) {
+					a.UsePKCE(c.Target().Verifier(43))
+					a.Challenge = near.to(exchange.S256(a.Verifier))
+				})
+				if denied(err) {
+					continue
+				}
+				c.orNeed(err)
+				c.ExpectRefused(c.Probe(Step(c.Redeem(granted, ""), "a verifier for %s", near.what)))
+			}
 		},
 	},
 	{
@@ -345,4 +363,14 @@ func (c *Case) oddVerifier(n int) {
 	}
 	c.orNeed(err)
 	c.ExpectRefused(c.Probe(Step(c.Redeem(granted, ""), "a verifier of %d characters", n)))
+}
+
+// otherLetters replaces each character by another of base64url.
+func otherLetters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == 'A' {
+			return 'B'
+		}
+		return 'A'
+	}, s)
 }

@@ -212,22 +212,28 @@ var refreshRules = []Rule{
 		Effects:  []Effect{ConsumesRefresh, MintsToken},
 		Provokes: []string{"bad_scope"},
 		Check: func(c *Case) {
-			token, original, extra := c.narrowRefreshToken()
-			s := c.Probe(Step(c.Refresh(token, "").Set("scope", strings.Join(append(slices.Clone(original), extra), " ")), "a scope beyond the original grant"))
-			if !s.Answer.OK() {
-				c.ExpectRefused(s)
-				if code := s.Code(); code == "invalid_grant" || code == "invalid_request" {
-					c.Note("a wider scope is refused with %s; the clause's word is invalid_scope", code)
+			for _, place := range []string{"last", "first"} { // a comparison may look at the beginning alone, or the end
+				token, original, extra := c.narrowRefreshToken()
+				wider := append(slices.Clone(original), extra)
+				if place == "first" {
+					wider = append([]string{extra}, original...)
 				}
-				return
-			}
-			scope, known := c.granted(s)
-			if !known {
-				c.look(s)
-				c.Inconclusive("a token was issued, and nothing tells its scope")
-			}
-			if slices.Contains(scope, extra) {
-				c.Violate(s, "a scope no wider than the original grant", "scope "+strings.Join(scope, " "))
+				s := c.Probe(Step(c.Refresh(token, "").Set("scope", strings.Join(wider, " ")), "a scope beyond the original grant, named %s", place))
+				if !s.Answer.OK() {
+					c.ExpectRefused(s)
+					if code := s.Code(); code == "invalid_grant" || code == "invalid_request" {
+						c.Note("a wider scope is refused with %s; the clause's word is invalid_scope", code)
+					}
+					continue
+				}
+				scope, known := c.granted(s)
+				if !known {
+					c.look(s)
+					c.Inconclusive("a token was issued, and nothing tells its scope")
+				}
+				if slices.Contains(scope, extra) {
+					c.Violate(s, "a scope no wider than the original grant", "scope "+strings.Join(scope, " "))
+				}
 			}
 		},
 	},

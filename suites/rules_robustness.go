@@ -147,7 +147,7 @@ var robustnessRules = []Rule{
 			s := c.Probe(Step(req, "an identifier of bytes that are not UTF-8"))
 			c.unlessAnyFaults(s, ordinary, "unknown_client", "client-auth.unknown-client-refused")
 			c.ExpectRefused(s)
-			c.Expect(s).To(jsonIfItSaysSo())
+			c.parses(s)
 		},
 	},
 	{
@@ -160,7 +160,7 @@ var robustnessRules = []Rule{
 		Summary:  "Secrets consist of printable ASCII; text after a NUL still counts.",
 		Why:      "Only part of the secret is checked.",
 		Applies:  Applies{Auth: []string{"post"}},
-		Requires: []string{"client-auth.wrong-secret-refused"},
+		Requires: []string{"client-auth.secret-exact-match"},
 		Probe:    "Golden request with client_secret=<real secret>%00x.",
 		Expect:   "refused.",
 		Tolerates: []string{
@@ -339,7 +339,7 @@ var robustnessRules = []Rule{
 				c.look(s)
 				c.Inconclusive("an answer of media type %q came, perhaps of a filter in front of the endpoint", s.MediaType())
 			}
-			c.Expect(s).To(jsonIfItSaysSo())
+			c.parses(s)
 			for _, part := range []string{exchange.ErrorPart, exchange.ErrorDescription} {
 				c.Expect(s).To(satisfy(part+" without quotation mark, backslash or control character", func(s *Sample) (string, bool) {
 					return part + " with one of them", !strings.ContainsFunc(s.Answer.Text(part), func(r rune) bool { return r == '"' || r == '\\' || r < ' ' })
@@ -555,6 +555,18 @@ func (c *Case) handled(req exchange.Request, opts ...Option) *Sample {
 	c.decided(s, probe{})
 	c.Expect(s).To(belowFault())
 	return s
+}
+
+// parses holds that an odd request is answered in JSON where the answer says so. Where ordinary
+// refusals do not parse either, error.json-body and response.utf8 tell.
+func (c *Case) parses(s *Sample) {
+	for _, usual := range c.AnswersOf("request.unknown-grant-type", "request.missing-grant-type") {
+		if ok, _ := jsonIfItSaysSo().Match(usual); !ok {
+			c.look(s)
+			c.blockedBy("error.json-body", "refusals of ordinary requests are no clean JSON either")
+		}
+	}
+	c.Expect(s).To(jsonIfItSaysSo())
 }
 
 // jsonIfItSaysSo succeeds unless the media type says JSON and the body is none.

@@ -467,6 +467,9 @@ func (c *Case) limitedGolden(l *contract.RateLimit) exchange.Request {
 			p = c.run.pairFor(exchange.GrantType(g), "")
 		}
 	}
+	if p.grant == nil {
+		c.Blocked("there is no golden request")
+	}
 	if consumes(p.grant) {
 		c.NeedsLoad()
 	}

@@ -253,13 +253,29 @@ func (a *Answer) Member(f contract.Field) Value { return a.lenient.At(pathOf(f).
 func (a *Answer) Lenient() Value { return a.lenient }
 
 // ErrorCode returns the value of the member that plays error; ok is false when none is readable:
-// absent, empty, or neither string nor number.
+// absent, empty, or neither string nor, where the contract knows such codes, number.
 func (a *Answer) ErrorCode() (code string, ok bool) {
 	v := a.Part(ErrorPart)
-	if v.Kind != String && v.Kind != Number || v.Text == "" {
+	if v.Kind != String && (v.Kind != Number || !a.numericCodes()) || v.Text == "" {
 		return "", false
 	}
 	return v.Text, true
+}
+
+// numericCodes reports that the contract knows error codes that are numbers.
+func (a *Answer) numericCodes() bool {
+	if a.target == nil {
+		return true
+	}
+	number := func(v any) bool {
+		_, text := v.(string)
+		return v != nil && !text
+	}
+	c := a.target.Contract
+	return slices.ContainsFunc(a.fields(), func(f contract.Field) bool {
+		return f.Part() == ErrorPart && (slices.Contains(f.Type, "integer") || slices.Contains(f.Type, "number"))
+	}) || slices.ContainsFunc(c.Errors, func(r contract.ErrorRow) bool { return slices.ContainsFunc(r.Code, number) }) ||
+		slices.ContainsFunc(c.RateLimits, func(l contract.RateLimit) bool { return number(l.Code) })
 }
 
 // Scopes returns the granted scope as a list, read from a string, a comma list or an array; ok is
