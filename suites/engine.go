@@ -292,7 +292,7 @@ func (e *engine) before(ctx context.Context, t *task) (check report.Check, decid
 		return none(report.Skip, report.NotApplicable, "", "%s", reason)
 	}
 	for _, f := range t.rule.Effects {
-		if !e.allowed(f) {
+		if !t.rule.AsksItself && !e.allowed(f) {
 			return none(report.Skip, report.NeedsConsent, string(f), "needs consent: --allow %s", f)
 		}
 	}

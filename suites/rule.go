@@ -131,6 +131,9 @@ type Rule struct {
 	Tolerates    []string // legitimate variations
 	Fault        string   // the one defect that must turn this rule
 	Effects      []Effect
+	// AsksItself leaves the consent to the check, which may decide without a probe: see
+	// [Case.NeedsConsent].
+	AsksItself bool
 
 	// Provokes names the contract conditions (wrong_secret, bad_code, ...) that
 	// the rule's negative probes bring about, so that the error rows of the page

@@ -46,14 +46,15 @@ var passwordRules = []Rule{
 		Tolerates: []string{
 			"Never evaluated under the oauth20 edition; when the contract documents the grant the result is a standing advisory, not a defect of this run.",
 		},
-		Fault:    "The grant is processed: invalid_grant for the bogus user shows it is live.",
-		Effects:  []Effect{BadUserCredentials},
+		Fault:   "The grant is processed: invalid_grant for the bogus user shows it is live.",
+		Effects: []Effect{BadUserCredentials}, AsksItself: true,
 		Provokes: []string{"unknown_grant", "unauthorized_client"},
 		Check: func(c *Case) {
 			if c.Documents("password") {
 				c.PageSays("the page documents the password grant")
 				c.Violate(nil, "grant_type=password refused with unsupported_grant_type", "a contract that documents the grant")
 			}
+			c.NeedsConsent(BadUserCredentials)
 			req := c.Dummy()
 			if !req.Has("grant_type") {
 				c.NotApplicable("the documented request has no grant_type")

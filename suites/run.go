@@ -194,7 +194,7 @@ func (s *session) report(interrupted bool) *report.Run {
 		run.Incomplete = "stopped in preflight"
 	}
 	place := s.exchanges(run)
-	for _, r := range s.selected {
+	for _, r := range s.told() {
 		t := e.rules[r.ID]
 		check := t.check
 		check.Exchanges = []int{}
@@ -224,6 +224,18 @@ func (s *session) report(interrupted bool) *report.Run {
 	run.Waivers = s.waivers(run.Checks)
 	run.Summarize()
 	return run
+}
+
+// told lists the rules whose findings are reported: those selected, and of those that they rest on
+// the ones that failed, as nothing else says why the others could not be judged.
+func (s *session) told() []Rule {
+	return slices.DeleteFunc(Rules(), func(r Rule) bool {
+		t, ok := s.engine.rules[r.ID]
+		if !ok || slices.ContainsFunc(s.selected, func(q Rule) bool { return q.ID == r.ID }) {
+			return !ok
+		}
+		return t.check.Verdict != report.Fail || r.Editions&s.engine.edition == 0
+	})
 }
 
 // exchanges puts the run's exchanges into the report: by rule in catalogue
