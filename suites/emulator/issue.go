@@ -183,6 +183,7 @@ func (f *flow) idToken(is *issue) string {
 			{Name: "iss", Value: f.e.issuer},
 			{Name: "sub", Value: a.user.sub},
 			{Name: "aud", Value: a.client.id},
+			{Name: "azp", Value: a.client.id},
 			{Name: "exp", Value: f.now.Add(5 * time.Minute).Unix()},
 			{Name: "iat", Value: f.now.Unix()},
 			{Name: "auth_time", Value: a.authTime.Unix()},

@@ -67,7 +67,7 @@ var tokenFormatVariations = []Variation{
 		Apply: func(b *behaviour) {
 			idClaims(b, func(_ *flow, t *draft) {
 				t.Header.drop("typ")
-				for _, name := range []string{"auth_time", "amr", "at_hash", "sid"} {
+				for _, name := range []string{"azp", "auth_time", "amr", "at_hash", "sid"} {
 					t.Claims.drop(name)
 				}
 			})
