@@ -72,7 +72,7 @@ func TestRooms(t *testing.T) {
 		{"github.com/prometheus/client_golang", `^load/[^/]+\.go$`, `^load/`},
 		{"github.com/olekukonko/tablewriter", `^report/[^/]+\.go$`, `^report/`},
 		{"github.com/guptarohit/asciigraph", `^(report|load)/[^/]+\.go$`, `^(report|load)/`},
-		{"github.com/goccy/go-yaml", `^(suites/contract/|load/profile)[^/]*\.go$`, `^(suites/contract|load)/`},
+		{"github.com/goccy/go-yaml", `^(suites/contract/|load/profile)[^/]*\.go$`, `^(suites/contract|load|cmd)/`},
 		{"github.com/invopop/jsonschema", `^suites/contract/[^/]+\.go$`, `^suites/contract/`},
 		{"github.com/santhosh-tekuri/jsonschema/v6", `^suites/contract/[^/]+\.go$`, `^suites/contract/`},
 		{"github.com/go-jose/go-jose/v4", `^suites/(exchange/)?[^/]+\.go$`, `^suites/`},
