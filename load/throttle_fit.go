@@ -23,7 +23,8 @@ type hit struct {
 
 // A record is a log made ready for replay.
 type record struct {
-	hits   []hit // by t
+	hits   []hit // by t, long runs of rejections thinned out
+	all    []hit // by t
 	los    []float64
 	his    []float64 // of accepted hits, each sorted
 	oks    []float64 // t of accepted hits
@@ -94,6 +95,7 @@ func newRecord(hits []hit) *record {
 		accepted++
 		lastOK = h.t
 	}
+	r.all = r.hits
 	r.thin()
 	for i := 0; i < len(r.hits); {
 		s := spell{i, i, -1}

@@ -236,7 +236,7 @@ func (r *record) points(m *model) []report.ThrottlePoint {
 // scopeOf compares, in each round, the requests sent in two names while the first was drained.
 func scopeOf(evs []Event) (scope, why string) {
 	own := map[Origin]int{} // rounds in which the other had a quota of its own, less those in which it had not
-	seen := map[Origin]bool{}
+	seen := map[Origin]int{} // rounds
 	type key struct {
 		trial string
 		from  Origin
@@ -257,7 +257,7 @@ func scopeOf(evs []Event) (scope, why string) {
 		if k.from == MainClient {
 			continue
 		}
-		seen[k.from] = true
+		seen[k.from]++
 		main := rounds[key{k.trial, MainClient}]
 		switch {
 		case 4*other[0] >= 3*other[1] && 2*main[0] <= main[1] && other[0] > main[0]:
@@ -266,20 +266,23 @@ func scopeOf(evs []Event) (scope, why string) {
 			own[k.from]--
 		}
 	}
+	// Chance may favour one for a round or two.
+	apart := func(o Origin) bool { return seen[o] > 1 && own[o] == seen[o] }
+	alike := func(o Origin) bool { return seen[o] > 1 && own[o] == -seen[o] }
 	switch {
-	case own[OtherClient] >= 2 && own[OtherAddress] >= 2:
+	case apart(OtherClient) && apart(OtherAddress):
 		return "client", "another address has a quota of its own as well"
-	case own[OtherClient] >= 2:
+	case apart(OtherClient):
 		return "client", ""
-	case own[OtherAddress] >= 2:
+	case apart(OtherAddress):
 		return "address", ""
-	case own[OtherClient] <= -2 && own[OtherAddress] <= -2:
+	case alike(OtherClient) && alike(OtherAddress):
 		return "endpoint", ""
 	case len(rounds) == 0:
 		return undecided, "the limiter refills within a round trip, or there was nobody to compare with"
-	case !seen[OtherClient]:
+	case seen[OtherClient] == 0:
 		return undecided, "no second client to compare with"
-	case !seen[OtherAddress] && own[OtherClient] <= -2:
+	case seen[OtherAddress] == 0 && alike(OtherClient):
 		return undecided, "another client shares the limit; there was no second address to compare with"
 	}
 	return undecided, "the second client was limited neither apart nor alike"
@@ -373,10 +376,10 @@ func retryAfter(evs []Event) (out report.RetryAfter) {
 // between: what a follower of the hint would run into. The time on the way is the follower's.
 func (r *record) shortHints(m *model) float64 {
 	hints, short := 0, 0
-	level, last, start := m.burst, r.hits[0].t, math.Inf(-1)
+	level, last, start := m.burst, r.all[0].t, math.Inf(-1)
 	var oks []float64
-	for i := range r.hits {
-		h := &r.hits[i]
+	for i := range r.all {
+		h := &r.all[i]
 		end := m.phase + (math.Floor((h.t-m.phase)/max(m.window, 1e-9))+1)*m.window
 		if h.ok {
 			level, last = min(m.burst, level+m.rate*(h.t-last))-1, h.t
