@@ -524,6 +524,9 @@ func (e *engine) send(ctx context.Context, c *Case, req exchange.Request, opt pr
 		if !e.wait(ctx, s, attempt) {
 			return s
 		}
+		if opt.golden && req.AuthMethod() == "jwt" {
+			req = req.Auth("jwt") // signed anew: the endpoint may have noted the jti before it gave up
+		}
 	}
 }
 
