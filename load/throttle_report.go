@@ -235,7 +235,7 @@ func (r *record) points(m *model) []report.ThrottlePoint {
 
 // scopeOf compares, in each round, the requests sent in two names while the first was drained.
 func scopeOf(evs []Event) (scope, why string) {
-	own := map[Origin]int{} // rounds in which the other had a quota of its own, less those in which it had not
+	own := map[Origin]int{}  // rounds in which the other had a quota of its own, less those in which it had not
 	seen := map[Origin]int{} // rounds
 	type key struct {
 		trial string
@@ -376,6 +376,7 @@ func retryAfter(evs []Event) (out report.RetryAfter) {
 // between: what a follower of the hint would run into. The time on the way is the follower's.
 func (r *record) shortHints(m *model) float64 {
 	hints, short := 0, 0
+	longest, told := 0.0, 0.0
 	level, last, start := m.burst, r.all[0].t, math.Inf(-1)
 	var oks []float64
 	for i := range r.all {
@@ -414,12 +415,16 @@ func (r *record) shortHints(m *model) float64 {
 			}
 			wait = open - h.t
 		}
+		longest, told = max(longest, wait), max(told, h.hint)
 		if h.hint+r.trip < wait-0.020-2*h.u {
 			short++
 		}
 	}
-	if short < 3 {
-		return 0
+	switch share := float64(short) / float64(max(1, hints)); {
+	case told+r.trip < longest-0.020:
+		return max(share, 0.01) // no hint covers the longest wait
+	case short >= 3:
+		return share
 	}
-	return float64(short) / float64(hints)
+	return 0
 }
