@@ -105,6 +105,9 @@ func TestEveryRuleIsProved(t *testing.T) {
 		}
 		proved[f.Rule] = true
 		setups[f.Name] = f.Setup
+		if strings.HasPrefix(f.Rule, "doc.slo-") {
+			continue // only a load can judge them: grantcheck selftest proves them under one
+		}
 		if strings.Contains(f.Name, pattern) {
 			faults = append(faults, suites.Fault{Name: f.Name, Rule: f.Rule, Also: f.Also})
 		}

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -55,6 +57,22 @@ type request struct {
 
 var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
+// caller is an HTTP client that reaches e: with its certificate authority, through its proxy, and
+// without following redirects.
+func (e *Emulator) caller() *http.Client {
+	transport := http.DefaultTransport
+	if e.opt.TLS != nil {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(e.CAPEM())
+		secure := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+		if proxy, err := url.Parse(e.ProxyURL()); err == nil && proxy.Host != "" {
+			secure.Proxy = http.ProxyURL(proxy)
+		}
+		transport = secure
+	}
+	return &http.Client{Transport: transport, CheckRedirect: noRedirects.CheckRedirect}
+}
+
 func (e *Emulator) ask(t *testing.T, q request) reply {
 	t.Helper()
 	body := q.raw
@@ -79,7 +97,7 @@ func (e *Emulator) ask(t *testing.T, q request) reply {
 	for name, v := range q.header {
 		req.Header.Set(name, v)
 	}
-	resp, err := noRedirects.Do(req)
+	resp, err := e.caller().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

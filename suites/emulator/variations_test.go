@@ -15,7 +15,11 @@ func TestVariationsServeAClient(t *testing.T) {
 			e := start(t, "standard", Options{Variations: []string{v.Name}})
 			c := e.Contract()
 			cfg := clientcredentials.Config{ClientID: c.Client.ID, ClientSecret: c.Client.Secret, TokenURL: e.URL(), AuthStyle: oauth2.AuthStyleInParams, Scopes: []string{"read", "write"}}
-			tok, err := cfg.Token(context.Background())
+			if c.Client.Auth[0] == "basic" {
+				cfg.AuthStyle = oauth2.AuthStyleInHeader
+			}
+			ctx := context.WithValue(t.Context(), oauth2.HTTPClient, e.caller())
+			tok, err := cfg.Token(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -26,7 +30,7 @@ func TestVariationsServeAClient(t *testing.T) {
 				t.Error("token is not active")
 			}
 			cfg.ClientSecret = "wrong"
-			if _, err = cfg.Token(context.Background()); err == nil {
+			if _, err = cfg.Token(ctx); err == nil {
 				t.Error("a wrong secret got a token")
 			} else if re, ok := err.(*oauth2.RetrieveError); !ok || re.ErrorCode != "invalid_client" {
 				t.Errorf("wrong secret: %v", err)
