@@ -20,5 +20,18 @@ lint: ## vet, gofumpt and staticcheck, pinned in .tools/go.mod
 fmt: ## format the code
 	$(TOOL) gofumpt -w cmd load report suites
 
+interop: ## judge servers that we did not write; needs npm, Node 20 and the module proxy (half a minute once they are installed)
+	$(GO) test -count=1 -tags interop -run TestInterop -timeout 10m -v ./cmd/grantcheck
+
+fuzz: ## one minute for each fuzz target
+	@set -e; $(GO) list -f '{{.Dir}} {{.ImportPath}}' ./... | while read -r dir pkg; do \
+		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$dir/*_test.go 2>/dev/null); do \
+			echo "$$pkg $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime 60s -fuzzminimizetime 1x $$pkg; \
+		done; \
+	done
+
+browser: ## the HTML report in a real browser
+	cd report/browsertest && $(GO) test ./...
+
 clean: ## remove what was built
 	rm -rf bin

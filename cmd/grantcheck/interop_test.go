@@ -62,7 +62,7 @@ type cell struct {
 	Probe   string
 	Run     string // contract/edition
 	Asks    string // the rule that sends the probe
-	Step    string // what its exchange is called; "" where the rule sends nothing
+	Step    string // how its exchanges are called; "" where the rule sends nothing
 	Judges  string // the rule that judges the answer, where it is another
 	Servers map[string]struct{ Came, Verdict string }
 }
@@ -246,33 +246,24 @@ func holdCell(t *testing.T, run *report.Run, c cell, came, verdict string) {
 	if judges == "" {
 		judges = c.Asks
 	}
-	var answers []string
-	asked := false
-	for _, check := range run.Checks {
-		if check.Rule == judges {
-			asked = true
-			if string(check.Verdict) != verdict {
-				t.Errorf("table: %s: %s came to %s, known is %s", c.Probe, judges, check.Verdict, verdict)
-			}
-		}
-		if check.Rule != c.Asks || c.Step == "" {
-			continue
-		}
-		for _, i := range check.Exchanges {
-			if e := run.Exchanges[i]; strings.HasPrefix(e.Purpose, "probe: "+c.Step) {
-				answers = append(answers, inOneLine(e.Response))
-			}
-		}
-	}
-	if !asked {
+	i := slices.IndexFunc(run.Checks, func(check report.Check) bool { return check.Rule == judges })
+	if i < 0 {
 		t.Errorf("table: %s: no rule %s", c.Probe, judges)
+	} else if got := run.Checks[i].Verdict; string(got) != verdict {
+		t.Errorf("table: %s: %s came to %s, known is %s", c.Probe, judges, got, verdict)
+	}
+	var answers []string
+	for _, e := range run.Exchanges {
+		if c.Step != "" && strings.HasPrefix(e.Purpose, "probe: "+c.Step) {
+			answers = append(answers, inOneLine(e.Response))
+		}
 	}
 	if c.Step != "" && !slices.Contains(answers, came) {
-		t.Errorf("table: %s: %s was answered %q, known is %q", c.Probe, c.Asks, answers, came)
+		t.Errorf("table: %s: the probe %q was answered %q, known is %q", c.Probe, c.Step, answers, came)
 	}
 }
 
-// inOneLine says what an answer was: 401 invalid_client +W, where W stands for WWW-Authenticate.
+// inOneLine says what an answer was: 401 invalid_client W, where W stands for WWW-Authenticate.
 func inOneLine(r *report.Response) string {
 	if r == nil {
 		return "none"
@@ -290,7 +281,7 @@ func inOneLine(r *report.Response) string {
 		words = append(words, "token")
 	}
 	if slices.ContainsFunc(r.Headers, func(h report.Header) bool { return strings.EqualFold(h.Name, "WWW-Authenticate") }) {
-		words = append(words, "+W")
+		words = append(words, "W")
 	}
 	return strings.Join(words, " ")
 }
