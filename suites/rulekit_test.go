@@ -117,11 +117,18 @@ func TestFormats(t *testing.T) {
 		format, text string
 		want         bool
 	}{
-		{"uuid", "123e4567-e89b-12d3-a456-426614174000", true}, {"uuid", "123e4567", false},
-		{"uri", "https://example.com/x", true}, {"uri", "/x", false},
-		{"integer", "17", true}, {"integer", "17.5", false},
-		{"jwt", "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0.", true}, {"jwt", "a.b.c", false}, {"jwt", "opaque", false},
-		{"^gho_", "gho_x", true}, {"^gho_", "x", false}, {"^x{1,2043}$", "xxx", true},
+		{"uuid", "123e4567-e89b-12d3-a456-426614174000", true},
+		{"uuid", "123e4567", false},
+		{"uri", "https://example.com/x", true},
+		{"uri", "/x", false},
+		{"integer", "17", true},
+		{"integer", "17.5", false},
+		{"jwt", "eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0.", true},
+		{"jwt", "a.b.c", false},
+		{"jwt", "opaque", false},
+		{"^gho_", "gho_x", true},
+		{"^gho_", "x", false},
+		{"^x{1,2043}$", "xxx", true},
 	} {
 		if got := hasFormat(c.format, c.text); got != c.want {
 			t.Errorf("%s of format %s: %t", c.text, c.format, got)

@@ -30,8 +30,12 @@ func TestSpellings(t *testing.T) {
 		underscore bool
 		want       string
 	}{
-		{"client_credentials", true, "client%5Fcredentials"}, {"grant_type", false, "grant_typ%65"}, {"password", true, "passwor%64"},
-		{"urn%3Aietf%3Aparams", true, "urn%3Aietf%3Aparam%73"}, {"42", true, "42"}, {"1%3A", true, "1%3A"},
+		{"client_credentials", true, "client%5Fcredentials"},
+		{"grant_type", false, "grant_typ%65"},
+		{"password", true, "passwor%64"},
+		{"urn%3Aietf%3Aparams", true, "urn%3Aietf%3Aparam%73"},
+		{"42", true, "42"},
+		{"1%3A", true, "1%3A"},
 	} {
 		if got := encodeOne(c.text, c.underscore); got != c.want {
 			t.Errorf("encodeOne(%q) = %q, want %q", c.text, got, c.want)

@@ -519,7 +519,8 @@ var jwtClientAuthRules = []Rule{
 			j := c.assertion(s)
 			two, _, _ := strings.Cut(j.Unsigned("none")+"|", ".|")
 			for _, p := range [][2]string{
-				{"client_assertion=abc", "abc"}, {"a JWT of two segments", two},
+				{"client_assertion=abc", "abc"},
+				{"a JWT of two segments", two},
 				{"a signed JWT whose payload is not JSON", c.compact(j.Payload([]byte("grantcheck")))},
 			} {
 				c.ExpectRefused(c.Probe(c.asserting(s, p[1], "%s", p[0])))

@@ -363,7 +363,8 @@ var robustnessRules = []Rule{
 		Effects:  []Effect{BadClientCredentials},
 		Check: func(c *Case) {
 			for _, p := range [][3]string{
-				{"grant_type", "unknown_grant", "request.unknown-grant-type"}, {"scope", "bad_scope", "request.scope-unknown"},
+				{"grant_type", "unknown_grant", "request.unknown-grant-type"},
+				{"scope", "bad_scope", "request.scope-unknown"},
 				{"client_id", "unknown_client", "client-auth.unknown-client-refused"},
 			} {
 				part, condition, plainly := p[0], p[1], p[2]

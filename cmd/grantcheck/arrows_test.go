@@ -24,8 +24,10 @@ func TestArrows(t *testing.T) {
 		"grantcheck/suites/exchange": {"grantcheck/suites/contract", "grantcheck/report"},
 		"grantcheck/suites":          {"grantcheck/suites/exchange", "grantcheck/suites/contract", "grantcheck/report"},
 		"grantcheck/load":            {"grantcheck/suites/exchange", "grantcheck/suites/contract", "grantcheck/report"},
-		"grantcheck/cmd/grantcheck": {"grantcheck/suites", "grantcheck/load", "grantcheck/suites/emulator",
-			"grantcheck/suites/exchange", "grantcheck/suites/contract", "grantcheck/report"},
+		"grantcheck/cmd/grantcheck": {
+			"grantcheck/suites", "grantcheck/load", "grantcheck/suites/emulator",
+			"grantcheck/suites/exchange", "grantcheck/suites/contract", "grantcheck/report",
+		},
 	}
 	seen := 0
 	for _, line := range strings.Split(goList(t, "-f", `{{.ImportPath}} {{join .Deps " "}}`, "grantcheck/..."), "\n") {

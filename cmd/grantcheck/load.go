@@ -149,8 +149,10 @@ func (f *loadFlags) run(cmd *cobra.Command, names []string) error {
 		if !errors.Is(err, load.ErrUnusable) {
 			kind = report.Internal
 		}
-		run.Preflight = []report.Preflight{{Contract: s.contract.Name, Kind: kind, Message: err.Error(),
-			Remedy: "grantcheck check tells what is the matter; --wait waits for an endpoint that is not up yet"}}
+		run.Preflight = []report.Preflight{{
+			Contract: s.contract.Name, Kind: kind, Message: err.Error(),
+			Remedy: "grantcheck check tells what is the matter; --wait waits for an endpoint that is not up yet",
+		}}
 	default:
 		run.Load, run.Facts, run.Complete = res.Load, res.Facts, res.Load.Stopped == ""
 		run.Checks = inCatalogue(res.Checks)

@@ -179,8 +179,11 @@ func introduce(w io.Writer, e *emulator.Emulator) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nendpoints")
 	for _, at := range []struct{ what, url string }{
-		{"token", e.URL()}, {"authorization", target.AuthorizationURL()}, {"revocation", target.RevocationURL()},
-		{"introspection", target.IntrospectionURL()}, {"resource", target.ResourceURL()},
+		{"token", e.URL()},
+		{"authorization", target.AuthorizationURL()},
+		{"revocation", target.RevocationURL()},
+		{"introspection", target.IntrospectionURL()},
+		{"resource", target.ResourceURL()},
 	} {
 		if at.url != "" {
 			fmt.Fprintf(t, "  %s\t%s\n", at.what, at.url)

@@ -132,8 +132,10 @@ var documentedFaults = []Fault{
 		Name: "doc.error-fields/row", Rule: "doc.error-fields",
 		Text: "The sub-code that a row of the page names is another one.",
 		Setup: Setup{Contract: "appsecplus", Prepare: func(c *contract.Contract) {
-			c.Errors = append(slices.Clone(c.Errors), contract.ErrorRow{When: []string{"unknown_grant"}, Status: []string{"400"}, Code: []any{"unsupported_grant_type"},
-				Fields: []contract.Field{{Name: "reason", Path: []string{"reason"}, Const: "G-7"}}})
+			c.Errors = append(slices.Clone(c.Errors), contract.ErrorRow{
+				When: []string{"unknown_grant"}, Status: []string{"400"}, Code: []any{"unsupported_grant_type"},
+				Fields: []contract.Field{{Name: "reason", Path: []string{"reason"}, Const: "G-7"}},
+			})
 		}},
 		Apply: func(b *behaviour) {
 			b.onError(func(f *flow, a *answer) {

@@ -99,8 +99,13 @@ var jwtClientAuthFaults = []Fault{
 		Text: "The same with the JWK text of the key.",
 		Apply: func(b *behaviour) {
 			confuseAlg(b, func(k verifyKey) []byte {
-				o := object{{Name: "use", Value: "sig"}, {Name: "kty", Value: "RSA"}, {Name: "alg", Value: "RS256"},
-					{Name: "n", Value: b64.EncodeToString(k.rsa.N.Bytes())}, {Name: "e", Value: b64.EncodeToString(big.NewInt(int64(k.rsa.E)).Bytes())}}
+				o := object{
+					{Name: "use", Value: "sig"},
+					{Name: "kty", Value: "RSA"},
+					{Name: "alg", Value: "RS256"},
+					{Name: "n", Value: b64.EncodeToString(k.rsa.N.Bytes())},
+					{Name: "e", Value: b64.EncodeToString(big.NewInt(int64(k.rsa.E)).Bytes())},
+				}
 				if k.kid != "" {
 					o = slices.Insert(o, 2, member{Name: "kid", Value: k.kid})
 				}

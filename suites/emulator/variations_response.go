@@ -28,7 +28,8 @@ var responseVariations = []Variation{
 		Apply: func(b *behaviour) {
 			b.onToken(func(f *flow, a *answer) {
 				a.Body = append(a.Body, member{Name: "session", Value: object{
-					{Name: "access_token", Value: f.issue.AccessToken}, {Name: "token_type", Value: "user"}, {Name: "scope", Value: []string{"x"}}}})
+					{Name: "access_token", Value: f.issue.AccessToken}, {Name: "token_type", Value: "user"}, {Name: "scope", Value: []string{"x"}},
+				}})
 			})
 		},
 	},

@@ -12,8 +12,10 @@ import (
 
 // What evidence costs: a run keeps some thousand exchanges and has learned as many tokens.
 func BenchmarkReport(b *testing.B) {
-	c := &contract.Contract{Endpoint: contract.Endpoint{BaseURL: "http://127.0.0.1:1", Path: "/token"}, Client: contract.Client{ID: "me", Secret: "correct-horse-battery"},
-		Grants: []contract.Grant{{Key: "client_credentials", Parameters: []contract.Field{{Name: "grant_type", Const: "client_credentials"}}}}}
+	c := &contract.Contract{
+		Endpoint: contract.Endpoint{BaseURL: "http://127.0.0.1:1", Path: "/token"}, Client: contract.Client{ID: "me", Secret: "correct-horse-battery"},
+		Grants: []contract.Grant{{Key: "client_credentials", Parameters: []contract.Field{{Name: "grant_type", Const: "client_credentials"}}}},
+	}
 	target, err := NewTarget(c, Options{Secrets: map[string]string{"SECRET": "correct-horse-battery"}})
 	if err != nil {
 		b.Fatal(err)
@@ -41,8 +43,10 @@ func BenchmarkDo(b *testing.B) {
 		fmt.Fprintf(w, `{"access_token":"tok-%s","token_type":"Bearer"}`, r.Header.Get("X-N"))
 	}))
 	defer s.Close()
-	c := &contract.Contract{Endpoint: contract.Endpoint{BaseURL: s.URL, Path: "/token"}, Client: contract.Client{ID: "me", Secret: "correct-horse-battery"},
-		Grants: []contract.Grant{{Key: "client_credentials", Parameters: []contract.Field{{Name: "grant_type", Const: "client_credentials"}}}}}
+	c := &contract.Contract{
+		Endpoint: contract.Endpoint{BaseURL: s.URL, Path: "/token"}, Client: contract.Client{ID: "me", Secret: "correct-horse-battery"},
+		Grants: []contract.Grant{{Key: "client_credentials", Parameters: []contract.Field{{Name: "grant_type", Const: "client_credentials"}}}},
+	}
 	target, err := NewTarget(c, Options{})
 	if err != nil {
 		b.Fatal(err)

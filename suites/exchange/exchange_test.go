@@ -126,8 +126,10 @@ func TestHostileAnswers(t *testing.T) {
 		{"gzip that is none", func(c net.Conn) {
 			fmt.Fprintf(c, ok+"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(tokenAnswer), tokenAnswer)
 		}, "", OK, nil},
-		{"invalid UTF-8 and NUL", func(c net.Conn) { fmt.Fprint(c, ok+"Content-Length: 14\r\n\r\n{\"error\":\"\xff\x00\"}") }, "", Refused,
-			func(e *Exchange) bool { d := e.Answer().Strict(); return d.NotUTF8 && d.Controls && d.Err != nil }},
+		{
+			"invalid UTF-8 and NUL", func(c net.Conn) { fmt.Fprint(c, ok+"Content-Length: 14\r\n\r\n{\"error\":\"\xff\x00\"}") }, "", Refused,
+			func(e *Exchange) bool { d := e.Answer().Strict(); return d.NotUTF8 && d.Controls && d.Err != nil },
+		},
 		{"deep nesting", func(c net.Conn) {
 			fmt.Fprintf(c, ok+"Connection: close\r\n\r\n%s", strings.Repeat(`{"a":[`, 150_000))
 		}, "", Refused, func(e *Exchange) bool { return e.Answer().Strict().Err != nil }},

@@ -575,8 +575,10 @@ func pageOf(doc *html.Node) (p page) {
 }
 
 func controlOf(n *html.Node) *control {
-	c := &control{name: attr(n, "name"), value: attr(n, "value"), id: attr(n, "id"), complete: attr(n, "autocomplete"),
-		checked: hasAttr(n, "checked"), required: hasAttr(n, "required")}
+	c := &control{
+		name: attr(n, "name"), value: attr(n, "value"), id: attr(n, "id"), complete: attr(n, "autocomplete"),
+		checked: hasAttr(n, "checked"), required: hasAttr(n, "required"),
+	}
 	switch n.DataAtom {
 	case atom.Input:
 		c.kind = cmp.Or(strings.ToLower(attr(n, "type")), "text")

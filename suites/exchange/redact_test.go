@@ -180,8 +180,10 @@ func TestCanariesStayOutOfEvidence(t *testing.T) {
 			w.Header().Set("X-Echo", auth+" "+url.QueryEscape(pass)+r.URL.RawQuery)
 			w.Header().Set("Location", "http://127.0.0.1:9/cb?code=loc-code-"+fmt.Sprint(i)+"&state=s")
 			w.Header().Set("Set-Cookie", "sid=cookie-value-123456")
-			answer, _ := json.Marshal(map[string]any{"error": "invalid_client", "error_description": "wrong: " + form.Get("client_secret") + pass,
-				"data": map[string]string{"access_token": "acc-" + canary, "refresh_token": "ref-12345678"}, "id_token": "eyJh.eyJi.c2ln", "dump": b + html.EscapeString(b)})
+			answer, _ := json.Marshal(map[string]any{
+				"error": "invalid_client", "error_description": "wrong: " + form.Get("client_secret") + pass,
+				"data": map[string]string{"access_token": "acc-" + canary, "refresh_token": "ref-12345678"}, "id_token": "eyJh.eyJi.c2ln", "dump": b + html.EscapeString(b),
+			})
 			w.WriteHeader(400)
 			_, _ = w.Write(answer)
 			mirrored = append(mirrored, string(answer))

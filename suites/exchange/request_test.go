@@ -73,7 +73,8 @@ func TestDialects(t *testing.T) {
 		in                      Inputs
 		url, body, headers      string
 	}{
-		{name: "vendor names and a query", text: `
+		{
+			name: "vendor names and a query", text: `
 grants:
   client_credentials:
     parameters:
@@ -82,8 +83,10 @@ grants:
       grant_type: {in: query, required: true, const: client_credentials}
       scope: {list: comma}
 scopes: {request: [a, b]}`, grant: "client_credentials", auth: "post",
-			url: "/token?grant_type=client_credentials&secret_word=s3cr3t%2B%2F%25%20%C3%BC%26%3D", body: "client_key=my-client&scope=a%2Cb"},
-		{name: "JSON with types, lists and headers", text: `
+			url: "/token?grant_type=client_credentials&secret_word=s3cr3t%2B%2F%25%20%C3%BC%26%3D", body: "client_key=my-client&scope=a%2Cb",
+		},
+		{
+			name: "JSON with types, lists and headers", text: `
 endpoint:
   base_url: ${BASE_URL}
   path: /token
@@ -99,14 +102,19 @@ grants:
       client_id: {}
       client_secret: {}`, grant: "client_credentials", auth: "post", url: "/token",
 			body:    `{"grant_type":"client_credentials","ttl":60,"deep":true,"resource":["x","y"],"client_id":"my-client","client_secret":"s3cr3t+/% ü&="}`,
-			headers: "7"},
-		{name: "a secret without an id", text: `
+			headers: "7",
+		},
+		{
+			name: "a secret without an id", text: `
 grants: {refresh_token: {parameters: {grant_type: {const: refresh_token}, client_secret: {required: true}, refresh_token: {required: true}}}}`,
-			grant: "refresh_token", auth: "post", in: Inputs{RefreshToken: "r"}, url: "/token", body: "grant_type=refresh_token&client_secret=s3cr3t%2B%2F%25%20%C3%BC%26%3D&refresh_token=r"},
-		{name: "GET", text: `
+			grant: "refresh_token", auth: "post", in: Inputs{RefreshToken: "r"}, url: "/token", body: "grant_type=refresh_token&client_secret=s3cr3t%2B%2F%25%20%C3%BC%26%3D&refresh_token=r",
+		},
+		{
+			name: "GET", text: `
 endpoint: {base_url: "${BASE_URL}", path: /v1/token, method: GET}
 grants: {authorization_code: {code: "${SECRET}", parameters: {client_id: {required: true}, client_secret: {required: true}, code: {required: true}}}}`,
-			grant: "authorization_code", auth: "post", in: Inputs{Code: "c"}, url: "/v1/token?client_id=my-client&client_secret=s3cr3t%2B%2F%25%20%C3%BC%26%3D&code=c"},
+			grant: "authorization_code", auth: "post", in: Inputs{Code: "c"}, url: "/v1/token?client_id=my-client&client_secret=s3cr3t%2B%2F%25%20%C3%BC%26%3D&code=c",
+		},
 		{name: "conditions", text: `
 grants:
   refresh_token:
@@ -116,13 +124,17 @@ grants:
       flag: {value: "1", only_when: {auth: post}}
       other: {value: "2", only_when: {parameter: {mode: x}}}
       mode: {value: x}`, grant: "refresh_token", auth: "basic", in: Inputs{RefreshToken: "r"}, url: "/token", body: "refresh_token=r&other=2&mode=x"},
-		{name: "an endpoint of the grant's own", text: `
+		{
+			name: "an endpoint of the grant's own", text: `
 grants:
   client_credentials: {endpoint: {path: /app/token}, auth: [none], parameters: {client_id: {required: true}}}`,
-			grant: "client_credentials", url: "/app/token", body: "client_id=my-client"},
-		{name: "a list in a form", text: `
+			grant: "client_credentials", url: "/app/token", body: "client_id=my-client",
+		},
+		{
+			name: "a list in a form", text: `
 grants: {client_credentials: {parameters: {grant_type: {const: client_credentials}, resource: {value: [x, y]}}}}`,
-			grant: "client_credentials", auth: "basic", url: "/token", body: "grant_type=client_credentials&resource=x&resource=y"},
+			grant: "client_credentials", auth: "basic", url: "/token", body: "grant_type=client_credentials&resource=x&resource=y",
+		},
 	} {
 		target := bind(t, head+c.text, Options{})
 		w := golden(t, target, c.grant, c.auth, c.in).Wire()
@@ -301,19 +313,30 @@ grants: {client_credentials: {}}
 		t.Fatal(err)
 	}
 	for _, v := range []struct{ url, authorize, revoke, introspect, resource, metadata string }{
-		{"", "https://acme.example/auth/oauth/authorize", "https://acme.example/auth/revoke", "https://elsewhere.example/introspect", "https://acme.example/api/me",
-			"https://acme.example/.well-known/oauth-authorization-server/auth"},
-		{"http://127.0.0.1:8/x/oauth/token", "http://127.0.0.1:8/x/oauth/authorize", "http://127.0.0.1:8/x/revoke", "https://elsewhere.example/introspect", "http://127.0.0.1:8/api/me",
-			"http://127.0.0.1:8/.well-known/oauth-authorization-server/x"},
-		{"http://127.0.0.1:8/tok", "http://127.0.0.1:8/oauth/authorize", "http://127.0.0.1:8/revoke", "https://elsewhere.example/introspect", "http://127.0.0.1:8/api/me",
-			"http://127.0.0.1:8/.well-known/oauth-authorization-server"},
+		{
+			"", "https://acme.example/auth/oauth/authorize", "https://acme.example/auth/revoke", "https://elsewhere.example/introspect", "https://acme.example/api/me",
+			"https://acme.example/.well-known/oauth-authorization-server/auth",
+		},
+		{
+			"http://127.0.0.1:8/x/oauth/token", "http://127.0.0.1:8/x/oauth/authorize", "http://127.0.0.1:8/x/revoke", "https://elsewhere.example/introspect", "http://127.0.0.1:8/api/me",
+			"http://127.0.0.1:8/.well-known/oauth-authorization-server/x",
+		},
+		{
+			"http://127.0.0.1:8/tok", "http://127.0.0.1:8/oauth/authorize", "http://127.0.0.1:8/revoke", "https://elsewhere.example/introspect", "http://127.0.0.1:8/api/me",
+			"http://127.0.0.1:8/.well-known/oauth-authorization-server",
+		},
 	} {
 		target, err := NewTarget(b, Options{URL: v.url})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, pair := range [][2]string{{target.AuthorizationURL(), v.authorize}, {target.RevocationURL(), v.revoke}, {target.IntrospectionURL(), v.introspect},
-			{target.ResourceURL(), v.resource}, {target.MetadataURLs()[0], v.metadata}} {
+		for _, pair := range [][2]string{
+			{target.AuthorizationURL(), v.authorize},
+			{target.RevocationURL(), v.revoke},
+			{target.IntrospectionURL(), v.introspect},
+			{target.ResourceURL(), v.resource},
+			{target.MetadataURLs()[0], v.metadata},
+		} {
 			if pair[0] != pair[1] {
 				t.Errorf("--url %q: got %s, want %s", v.url, pair[0], pair[1])
 			}

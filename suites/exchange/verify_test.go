@@ -33,7 +33,8 @@ func TestVerifyTellsWhoSigned(t *testing.T) {
 		verify := SecretKey("twelve chars")
 		if s, ok := key.(crypto.Signer); ok {
 			set, err := json.Marshal(map[string]any{"keys": []any{
-				map[string]string{"kty": "unheard of"}, jose.JSONWebKey{Key: s.Public(), KeyID: "e", Use: "enc"},
+				map[string]string{"kty": "unheard of"},
+				jose.JSONWebKey{Key: s.Public(), KeyID: "e", Use: "enc"},
 				jose.JSONWebKey{Key: s.Public(), KeyID: "k", Use: "sig"},
 			}})
 			if err != nil {
