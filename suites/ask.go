@@ -136,6 +136,8 @@ func fixtureNeed(name string) string {
 		return "a client without the grant"
 	case "special_secret":
 		return "a client whose secret needs encoding"
+	case "long_secret":
+		return "a client whose secret has more than 72 bytes"
 	case "sacrificial":
 		return "a sacrificial client"
 	}

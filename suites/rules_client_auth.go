@@ -204,6 +204,44 @@ var clientAuthRules = []Rule{
 		},
 	},
 	{
+		ID:    "client-auth.secret-beyond-byte-72",
+		Title: "Compares the client secret beyond its 72nd byte",
+		Group: "client-auth",
+		Level: Must, Wording: Derived, Binds: "server", Posture: Assert,
+		Source:   "RFC 6749 §2.3.1, §10.10",
+		Editions: AllEditions,
+		Summary:  "A secret that differs is a different secret, wherever it differs; bcrypt reads 72 bytes and leaves the rest out.",
+		Why:      "Whoever learns the beginning of a long secret, or of a self-made one with a fixed beginning, holds all of it.",
+		Applies:  Applies{Auth: []string{"basic", "post"}, When: "a fixture client whose secret has more than 72 bytes"},
+		Requires: []string{"client-auth.secret-exact-match"},
+		Probe:    "Two golden requests of that client: its secret with the last character changed, and cut off after 72 bytes.",
+		Expect:   "refused, both.",
+		Tolerates: []string{
+			"A server that refuses to register so long a secret: there is no such client then.",
+		},
+		Fault:    "Hashes secrets with a function that reads 72 bytes.",
+		Effects:  []Effect{BadClientCredentials},
+		Provokes: []string{"wrong_secret"},
+		Check: func(c *Case) {
+			f := c.longSecret()
+			req := func() exchange.Request { return c.GoldenAs(f.Name, "") }
+			if m := req().AuthMethod(); m != "basic" && m != "post" {
+				c.NotApplicable("the client with the long secret authenticates by %s", m)
+			}
+			if s := c.Probe(Step(req(), "the whole secret"), Positive()); !s.Answer.OK() {
+				c.look(s)
+				c.Blocked("the client with the long secret is not answered with a token, but with %s", s.Came())
+			}
+			last := "x"
+			if strings.HasSuffix(f.Secret, last) {
+				last = "y"
+			}
+			for _, other := range [][2]string{{"another last character", f.Secret[:len(f.Secret)-1] + last}, {"the first 72 bytes alone", f.Secret[:72]}} {
+				c.ExpectRefused(c.Probe(Step(req().Secret(other[1]), "%s of a secret of %d bytes", other[0], len(f.Secret))))
+			}
+		},
+	},
+	{
 		ID:    "client-auth.unknown-client-refused",
 		Title: "Refuses an unknown client",
 		Group: "client-auth",
@@ -223,6 +261,35 @@ var clientAuthRules = []Rule{
 			req := c.GoldenBy("basic", "post")
 			id, _ := req.Credentials()
 			c.ExpectRefused(c.Probe(Step(req.ClientID(c.Target().RandomLike(id)).Secret(c.WrongSecret(req)), "a random client")))
+		},
+	},
+	{
+		ID:    "client-auth.client-id-exact",
+		Title: "Compares the client identifier exactly",
+		Group: "client-auth",
+		Level: Must, Wording: Derived, Binds: "server", Posture: Advise,
+		Source:   "RFC 6749 §1.9, §2.2",
+		Editions: AllEditions,
+		Summary:  "Parameter values are case sensitive unless the clause says otherwise, and for client_id none does.",
+		Why:      "A database that folds case knows one client by many names; limits, logs and revocation by name miss it.",
+		Applies:  Applies{Auth: []string{"basic", "post"}, When: "client_id holds letters and is no UUID"},
+		Requires: []string{"client-auth.unknown-client-refused"},
+		Probe:    "Golden request with the right secret and client_id in other letter case.",
+		Expect:   "refused.",
+		Tolerates: []string{
+			"A UUID: its letter case means nothing (RFC 9562 §4).",
+		},
+		Fault:    "Looks clients up without regard to letter case.",
+		Effects:  []Effect{BadClientCredentials},
+		Provokes: []string{"unknown_client"},
+		Check: func(c *Case) {
+			req := c.GoldenBy("basic", "post")
+			id, _ := req.Credentials()
+			other := exchange.SwapCase(id)
+			if id == "" || other == id || uuidForm.MatchString(id) {
+				c.NotApplicable("letter case means nothing in the client identifier")
+			}
+			c.ExpectRefused(c.Probe(Step(req.ClientID(other), "client_id in other letter case, with the right secret")))
 		},
 	},
 	{
@@ -329,6 +396,32 @@ var clientAuthRules = []Rule{
 				{"Basic with base64 of a text without a colon", func(r exchange.Request) exchange.Request { return r.BasicText(c.Nonce()) }},
 			} {
 				c.ExpectRefused(c.Probe(Step(bad.change(c.GoldenBy("basic")), "%s", bad.what)))
+			}
+		},
+	},
+	{
+		ID:    "client-auth.basic-junk",
+		Title: "Refuses Basic credentials with something behind them",
+		Group: "client-auth",
+		Level: Must, Wording: Derived, Binds: "server", Posture: Advise,
+		Source:   "RFC 7617 §2; RFC 9110 §11.4, §11.6.2",
+		Editions: AllEditions,
+		Summary:  "Basic credentials are one base64 text; with other characters behind it they are malformed.",
+		Why:      "Two readers of one field that stop at different places see different clients: a filter lets pass what the server takes otherwise.",
+		Applies:  Applies{Auth: []string{"basic"}},
+		Requires: []string{"client-auth.malformed-basic", "client-auth.basic-supported"},
+		Probe:    "Golden request with valid Basic credentials followed by characters that base64 does not have, and by a further word.",
+		Expect:   "refused, both.",
+		Tolerates: []string{
+			"400 invalid_request or 401 invalid_client.",
+		},
+		Fault:    "Reads base64 up to the first character that is none, and leaves the rest out.",
+		Effects:  []Effect{BadClientCredentials},
+		Provokes: []string{"wrong_secret", "missing_client_auth"},
+		Check: func(c *Case) {
+			for _, junk := range [][2]string{{"!grantcheck!", "characters that base64 does not have"}, {" grantcheck", "a further word"}} {
+				req := c.GoldenBy("basic")
+				c.ExpectRefused(c.Probe(Step(req.Authorization(req.GetHeader("Authorization")+junk[0]), "valid Basic credentials, and behind them %s", junk[1])))
 			}
 		},
 	},
@@ -587,6 +680,17 @@ func (c *Case) specialClient() ([]pair, *contract.Client) {
 		seen, pairs = append(seen, grantType), append(pairs, q)
 	}
 	return pairs, f
+}
+
+// longSecret finds a client whose secret is longer than what bcrypt reads.
+func (c *Case) longSecret() *contract.Client {
+	for _, f := range c.Target().Clients() {
+		if len(f.Secret) > 72 && (f.Name == "" || f.Name == "long_secret") {
+			return f
+		}
+	}
+	c.Needs(fixtureNeed("long_secret"))
+	return nil
 }
 
 // mayGuess reports whether one more wrong secret is within what the contract allows.

@@ -730,6 +730,55 @@ var responseRules = []Rule{
 			}))
 		},
 	},
+	{
+		ID:    "response.expires-in-remaining",
+		Title: "A live token handed out again carries the life that is left of it",
+		Group: "response",
+		Level: Must, Wording: Derived, Binds: "server", Posture: Advise,
+		Source:   "RFC 6749 §4.2.2, §5.1",
+		Editions: AllEditions,
+		Summary:  "expires_in counts from the moment of the answer it stands in.",
+		Why:      "A client that was given a token from a cache believes it for longer than it lives, and fails at a random moment.",
+		Applies:  Applies{When: "a second request brings the same token, and its expiry can be seen"},
+		Requires: []string{"response.expires-in-number"},
+		Probe:    "Two golden requests, three seconds apart.",
+		Expect:   "With the same token, expires_in is less than before.",
+		Tolerates: []string{
+			"A token whose life was really extended: its exp claim, or introspection, tells a later end.",
+			"An opaque token whose end nobody tells: note.",
+		},
+		Fault:   "A cached token comes with the expires_in that it had when it was new.",
+		Effects: []Effect{MintsToken},
+		Check: func(c *Case) {
+			if consumes(c.run.golden.grant) {
+				c.NotApplicable("the golden request uses up a code or a refresh token each time")
+			}
+			first := c.token(c.Accepted(Step(c.Golden(), "one token")))
+			ends, told := c.ends(first)
+			c.Wait(3*time.Second, "a token to age")
+			second := c.token(c.Accepted(Step(c.Golden(), "another token")))
+			token := second.Answer.Text(exchange.AccessToken)
+			before, one := first.Answer.Lifetime()
+			after, two := second.Answer.Lifetime()
+			switch {
+			case token != first.Answer.Text(exchange.AccessToken):
+				c.NotApplicable("each request brings a token of its own")
+			case !one || !two:
+				c.NotApplicable("the answers do not tell how long the token lives")
+			case after < before:
+				return
+			}
+			later, toldAgain := c.ends(second)
+			switch {
+			case !told || !toldAgain:
+				c.look(second)
+				c.Note("the same token came again with the same expires_in; nobody tells whether its life was extended")
+			case !later.After(ends):
+				c.look(first)
+				c.Violate(second, fmt.Sprintf("less than expires_in %d, as the same token has aged", int(before.Seconds())), fmt.Sprintf("expires_in %d, and the same end", int(after.Seconds())))
+			}
+		},
+	},
 }
 
 const noToken = "no token was issued"
@@ -742,6 +791,21 @@ var (
 	scopeText     = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$`)  // Appendix A.4
 	printable     = regexp.MustCompile(`^[\x20-\x7e]+$`)                                              // VSCHAR
 )
+
+// ends returns when the token of an answer ends, as its exp claim or introspection tells.
+func (c *Case) ends(s *Sample) (at time.Time, ok bool) {
+	token := s.Answer.Text(exchange.AccessToken)
+	if _, claims, jwt := jwtOf(token); jwt {
+		at, came := numericDate(claims, "exp")
+		return at, came == ""
+	}
+	if c.Target().IntrospectionURL() == "" {
+		return at, false
+	}
+	told := c.manage(c.introspection(token), "introspection").Answer.Lenient()
+	at, came := numericDate(told, "exp")
+	return at, came == "" && told.Get("active").Raw == "true"
+}
 
 // issued returns the answers with a token whose form counts: those to requests that ask for
 // another form, or that no client sends, are left out.

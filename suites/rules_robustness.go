@@ -451,6 +451,64 @@ var robustnessRules = []Rule{
 		},
 	},
 	{
+		ID:    "robust.concurrent-identical",
+		Title: "Identical requests at the same instant neither break nor share a token's id",
+		Group: "robustness",
+		Level: Must, Wording: Derived, Binds: "server", Posture: Advise,
+		Source:   "RFC 7519 §4.1.7; RFC 9110 §15.6",
+		Editions: AllEditions,
+		Summary:  "A jti is assigned so that no other token has it; a request that is sound alone is sound beside its like.",
+		Why:      "Two instances of one service start together: one gets a 500, or revoking one token ends the other.",
+		Requires: []string{"request.form-accepted"},
+		Probe:    "Twice twenty golden requests of one client at the same instant.",
+		Expect:   "No 5xx but 503, and no jti in two different tokens.",
+		Tolerates: []string{
+			"The same token for several of them, a limit, one lone 5xx in both rounds.",
+		},
+		Fault:   "A request that comes while another of the same client is under way ends in 500.",
+		Effects: []Effect{MintsMany, Burst},
+		Alone:   true,
+		Check: func(c *Case) {
+			if consumes(c.run.golden.grant) {
+				c.NotApplicable("the golden request uses up a code or a refresh token each time")
+			}
+			var faults, answered []*Sample
+			ids, tokens := map[string]string{}, map[string]bool{} // token by jti
+			for range 2 {
+				reqs := make([]exchange.Request, 20)
+				for i := range reqs {
+					reqs[i] = Step(c.Golden(), "one of 20 at the same instant")
+				}
+				for _, s := range c.Together(reqs, Positive(), AsIs()) {
+					switch {
+					case s.Err != nil:
+					case s.Answer.Fault():
+						faults = append(faults, s)
+					case s.Answer.OK():
+						answered = append(answered, s)
+					}
+				}
+			}
+			for _, s := range answered {
+				token := s.Answer.Text(exchange.AccessToken)
+				tokens[token] = true
+				_, claims, _ := jwtOf(token)
+				id := claims.Get("jti")
+				if other, seen := ids[id.Text]; seen && other != token && id.Kind == exchange.String {
+					c.Violate(s, "a jti of its own for each token", "the same jti in two different tokens")
+				}
+				ids[id.Text] = token
+			}
+			if len(faults) > 1 {
+				c.Violate(faults[0], "no server fault", fmt.Sprintf("%s, for %d of 40 requests", faults[0].Came(), len(faults)))
+			}
+			if len(answered) < 4 {
+				panic(stop{verdict: report.Inconclusive, kind: report.FewSamples, reason: fmt.Sprintf("only %d of 40 requests were answered with a token", len(answered))})
+			}
+			c.Fact("concurrent.identical", "Forty identical requests, twenty at an instant", fmt.Sprintf("%d tokens, %d of them different", len(answered), len(tokens)), answered[0])
+		},
+	},
+	{
 		ID:    "robust.keep-alive-after-error",
 		Title: "An error answer does not corrupt the connection",
 		Group: "robustness",

@@ -43,6 +43,7 @@ var fixturePlaces = []struct{ words, place string }{
 	{"public client", "clients.public"},
 	{"client without the grant", "clients.no_grant"},
 	{"client whose secret needs encoding", "clients.special_secret"},
+	{"more than 72 bytes", "clients.long_secret"},
 	{"sacrificial client", "clients.sacrificial"},
 	{"second user", "users.second"},
 	{"user with a non-ASCII", "users.non_ascii"},

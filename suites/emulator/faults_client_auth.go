@@ -92,6 +92,15 @@ var clientAuthFaults = []Fault{
 		},
 	},
 	{
+		Name: "client-auth.secret-beyond-byte-72", Rule: "client-auth.secret-beyond-byte-72",
+		Text: "Hashes secrets with a function that reads 72 bytes.",
+		Apply: func(b *behaviour) {
+			nearSecret(b, func(secret, presented string) bool {
+				return len(secret) > 72 && len(presented) >= 72 && presented[:72] == secret[:72]
+			})
+		},
+	},
+	{
 		Name: "client-auth.unknown-client-refused", Rule: "client-auth.unknown-client-refused",
 		Text: "Unknown clients are made on the fly and get a token.",
 		Apply: func(b *behaviour) {
@@ -107,6 +116,23 @@ var clientAuthFaults = []Fault{
 				f.client = &client{id: id, secret: secret, methods: []string{"basic", "post"}}
 				return nil
 			})
+		},
+	},
+	{
+		Name: "client-auth.client-id-exact", Rule: "client-auth.client-id-exact",
+		Text: "Looks clients up without regard to letter case.",
+		Apply: func(b *behaviour) {
+			std := b.lookupClient
+			b.lookupClient = func(f *flow, id string) *client {
+				if f.endpoint == tokenEndpoint {
+					for _, c := range f.e.registered {
+						if strings.EqualFold(c.id, id) {
+							return c
+						}
+					}
+				}
+				return std(f, id)
+			}
 		},
 	},
 	{
@@ -152,6 +178,24 @@ var clientAuthFaults = []Fault{
 				}
 				own := f.e.registered[0]
 				f.cred.malformed, f.cred.rawID, f.cred.rawSecret = false, own.id, own.secret
+				return nil
+			})
+		},
+	},
+	{
+		Name: "client-auth.basic-junk", Rule: "client-auth.basic-junk",
+		Text: "Reads base64 up to the first character that is none, and leaves the rest out.",
+		Apply: func(b *behaviour) {
+			b.instead(atBasicSyntax, func(f *flow, standard func() *refusal) *refusal {
+				end := strings.IndexAny(f.cred.token, "! ")
+				if r := standard(); r == nil || !atToken(f) || end < 0 {
+					return r
+				}
+				id, secret, ok := splitBasic(f.cred.token[:end])
+				if !ok {
+					return standard()
+				}
+				f.cred.malformed, f.cred.rawID, f.cred.rawSecret = false, id, secret
 				return nil
 			})
 		},

@@ -351,6 +351,28 @@ var responseFaults = []Fault{
 			}
 		},
 	},
+	{
+		Name: "response.expires-in-remaining", Rule: "response.expires-in-remaining",
+		Text: "A cached token comes with the expires_in that it had when it was new.",
+		// A token with its whole life before it says nothing of a cache.
+		Also: []string{"response.distinct-tokens"},
+		Apply: func(b *behaviour) {
+			kept := map[string]*answer{}
+			b.onToken(func(f *flow, a *answer) {
+				if !f.grantIs(clientCredentials) || f.client == nil {
+					return
+				}
+				key := f.client.id + " " + strings.Join(f.scope, " ")
+				f.e.sessionMu.Lock()
+				defer f.e.sessionMu.Unlock()
+				if old := kept[key]; old != nil {
+					a.Body = old.Body
+					return
+				}
+				kept[key] = a
+			})
+		},
+	},
 }
 
 // tokenField sets a header field of every answer with a token; an empty value takes it out.

@@ -261,6 +261,20 @@ var robustnessFaults = []Fault{
 		},
 	},
 	{
+		Name: "robust.concurrent-identical", Rule: "robust.concurrent-identical",
+		Text: "Two requests of a client that overlap try to write one row, and one of them ends in 500.",
+		Apply: func(b *behaviour) {
+			l := &load{flows: map[*flow]bool{}}
+			b.before(stageMethod, func(f *flow) *refusal { l.enter(f); return nil })
+			b.onAnswer(func(f *flow, a *answer) {
+				if l.leave(f); l.heavy() && f.seq%3 == 0 && f.refusal == nil && f.client != nil && f.client.name == "" {
+					a.Status = 500
+					a.text("text/plain", "duplicate key")
+				}
+			})
+		},
+	},
+	{
 		Name: "robust.keep-alive-after-error", Rule: "robust.keep-alive-after-error",
 		Text: "Bytes of a refused request are taken for the next one on the connection: 400.",
 		Apply: func(b *behaviour) {

@@ -57,11 +57,14 @@ var probes = map[string]struct {
 	"client-auth.secret-exact-match/shorter":     {withSecret(func(s string) string { return s[:len(s)-1] }), "401 invalid_client", "200"},
 	"client-auth.secret-exact-match/longer":      {withSecret(func(s string) string { return s + "x" }), "401 invalid_client", "200"},
 	"client-auth.secret-exact-match/byte-72":     {withSecret(func(s string) string { return s[:len(s)-1] }), "401 invalid_client", "200"},
+	"client-auth.secret-beyond-byte-72":          {longSecret, "401 invalid_client", "200"},
 	"client-auth.unknown-client-refused":         {authorized("Basic nobody:nothing"), "401 invalid_client", "200"},
 	"client-auth.missing-refused":                {inBody("grant_type=client_credentials&client_id=ID"), "401 invalid_client", "200"},
 	"client-auth.anonymous-refused":              {inBody("grant_type=client_credentials"), "401 invalid_client", "200"},
 	"client-auth.empty-secret-refused":           {inBody("grant_type=client_credentials&client_id=ID&client_secret="), "401 invalid_client", "200"},
 	"client-auth.malformed-basic":                {header("Basic %%%"), "401 invalid_client", "500 server_error"},
+	"client-auth.client-id-exact":                {otherCase, "401 invalid_client", "200"},
+	"client-auth.basic-junk":                     {junk, "401 invalid_client", "200"},
 	"client-auth.malformed-basic/accepted":       {header("Basic bm8tY29sb24="), "401 invalid_client", "200"},
 	"client-auth.unsupported-scheme":             {header("GrantCheck abc"), "401 invalid_client", "200"},
 	"client-auth.two-methods":                    {posts("grant_type=client_credentials&client_id=ID&client_secret=SECRET"), "400 invalid_request", "200"},
@@ -158,6 +161,22 @@ func named(t *testing.T, e *Emulator, fixture string) *contract.Client {
 func special(t *testing.T, e *Emulator) string {
 	c := named(t, e, "special_secret")
 	return e.ask(t, request{raw: "grant_type=client_credentials", basic: [2]string{c.ID, c.Secret}}).short()
+}
+
+// longSecret shows the answer to the first 72 bytes of a secret that has more.
+func longSecret(t *testing.T, e *Emulator) string {
+	c := named(t, e, "long_secret")
+	return e.ask(t, request{raw: "grant_type=client_credentials", basic: [2]string{c.ID, c.Secret[:72]}}).short()
+}
+
+func otherCase(t *testing.T, e *Emulator) string {
+	c := e.Contract().Client
+	return e.ask(t, request{raw: "grant_type=client_credentials", basic: [2]string{strings.ToUpper(c.ID), c.Secret}}).short()
+}
+
+func junk(t *testing.T, e *Emulator) string {
+	c := e.Contract().Client
+	return header("Basic "+base64.StdEncoding.EncodeToString([]byte(c.ID+":"+c.Secret))+"!x")(t, e)
 }
 
 func public(t *testing.T, e *Emulator) string {

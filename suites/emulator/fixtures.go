@@ -150,6 +150,7 @@ func (e *Emulator) fillClients(c *contract.Contract, mine bool) {
 		{Name: "public", Type: "public", Auth: []string{"none"}},
 		{Name: "no_grant", Secret: e.made("clients.no_grant.secret"), Auth: methods},
 		{Name: "special_secret", Secret: specialSecret, Auth: methods},
+		{Name: "long_secret", Secret: e.longSecret(), Auth: methods},
 		{Name: "sacrificial", Secret: e.made("clients.sacrificial.secret"), Auth: methods},
 	}
 	if c.Client.Secret == "" && mine && !c.Client.Public() {

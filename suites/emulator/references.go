@@ -116,6 +116,8 @@ func (e *Emulator) value(c *contract.Contract, where string) (string, error) {
 		return "client-" + e.made(where)[:12], nil
 	case where == "clients.special_secret.secret":
 		return specialSecret, nil
+	case where == "clients.long_secret.secret":
+		return e.longSecret(), nil
 	case last == "secret":
 		return e.made(where), nil
 	case last == "name" && parts[0] == "user", last == "name" && parts[0] == "users":
@@ -136,6 +138,12 @@ func (e *Emulator) value(c *contract.Contract, where string) (string, error) {
 
 // specialSecret holds what form encoding changes.
 const specialSecret = "a+b%26 c:d/eü-Qz71"
+
+// longSecret has more than the 72 bytes that bcrypt reads.
+func (e *Emulator) longSecret() string {
+	s := e.made("clients.long_secret.secret")
+	return strings.Repeat(s, 1+80/len(s))
+}
 
 // userName is the name of a user fixture.
 func userName(fixture string) string {
