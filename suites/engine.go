@@ -349,12 +349,12 @@ func (e *engine) authApplies(r Rule) string {
 	return "the contract documents no client authentication by " + strings.Join(r.Applies.Auth, " or ")
 }
 
-// tellsMethod names the rules that find out whether a method works that the contract does not
-// document and r is about: they come first, so that it does not depend on the order whether r applies.
+// tellsMethod names the rules that find out whether a method works that the contract documents for no
+// grant and r is about: they come first, so that it does not depend on the order whether r applies.
 func (e *engine) tellsMethod(r Rule) (ids []string) {
 	for _, method := range r.Applies.Auth {
 		id := "client-auth." + method + "-supported"
-		if (method == "basic" || method == "post") && r.ID != id && !e.methodDocumented(method) {
+		if (method == "basic" || method == "post") && r.ID != id && !slices.ContainsFunc(e.candidates(), func(p pair) bool { return p.auth == method }) {
 			ids = append(ids, id)
 		}
 	}
