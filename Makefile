@@ -1,7 +1,7 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=.tools/go.mod
 
-.PHONY: help build test lint fmt interop fuzz bench browser clean
+.PHONY: help build test lint fmt interop fuzz browser prove bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,14 @@ fuzz: ## one minute for each fuzz target
 
 browser: ## the HTML report in a real browser
 	cd report/browsertest && $(GO) test ./...
+
+prove: ## every fault against every rule, in full (a quarter of an hour)
+	GRANTCHECK_WHOLE=1 $(GO) test ./suites -run 'TestEveryRuleIsProved|TestVariationsStayAtPass' -count=1 -timeout 60m
+
+bench: ## whole checks, and a load beside the vegeta command in one interleaved run
+	$(GO) test ./suites -run '^$$' -bench Check -benchtime 5x
+	$(TOOL) -n vegeta >/dev/null
+	LOAD_BENCH=1 VEGETA="$$($(TOOL) -n vegeta)" $(GO) test -run TestBench -count=1 -v -timeout 20m ./load
 
 clean: ## remove what was built
 	rm -rf bin

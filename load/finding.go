@@ -130,8 +130,10 @@ func (f *findings) report(sent int64) (out []report.LoadFinding, facts []report.
 		}
 		out = append(out, g)
 	}
-	for _, name := range []string{"bad-credential-granted", "good-credential-refused", "token-shared",
-		"form-media type", "form-Cache-Control", "form-token_type", "form-expires_in"} {
+	for _, name := range []string{
+		"bad-credential-granted", "good-credential-refused", "token-shared",
+		"form-media type", "form-Cache-Control", "form-token_type", "form-expires_in",
+	} {
 		if g := f.found[name]; g != nil {
 			out = append(out, *g)
 		}

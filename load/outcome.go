@@ -143,8 +143,10 @@ func (m *members) code() string {
 	return string(v[:min(len(v), 64)])
 }
 
-var knownCodes = []string{"invalid_client", "invalid_grant", "invalid_request", "unauthorized_client", "unsupported_grant_type",
-	"invalid_scope", "server_error", "temporarily_unavailable", "rate_limited", "slow_down", "access_denied"}
+var knownCodes = []string{
+	"invalid_client", "invalid_grant", "invalid_request", "unauthorized_client", "unsupported_grant_type",
+	"invalid_scope", "server_error", "temporarily_unavailable", "rate_limited", "slow_down", "access_denied",
+}
 
 func (m *members) defects(h http.Header) (f Form, expires int64) {
 	expires = -1

@@ -271,16 +271,15 @@ type runner struct {
 	saver    *saver
 	saveErr  error
 
-	engine    *attack
-	skip      uint64        // sent by earlier parts of a resumed run
-	back      time.Duration // into the schedule where this part begins
-	before    int64         // sent by earlier parts
-	resumed   int
-	lostMS    float64
-	late      time.Duration // behind StartAt
-	stopped   string
-	badSource error
-	usage     syscall.Rusage
+	engine  *attack
+	skip    uint64        // sent by earlier parts of a resumed run
+	back    time.Duration // into the schedule where this part begins
+	before  int64         // sent by earlier parts
+	resumed int
+	lostMS  float64
+	late    time.Duration // behind StartAt
+	stopped string
+	usage   syscall.Rusage
 }
 
 func newRunner(o *Options, src Source, stages []Stage, ths []*Threshold) (*runner, error) {
@@ -581,8 +580,10 @@ func population(o *Options) *report.Population {
 func (r *runner) checks(l *report.Load) (out []report.Check) {
 	for _, f := range l.Findings {
 		if f.Name == "bad-credential-granted" {
-			out = append(out, report.Check{Rule: "throttle.fails-closed", Verdict: f.Verdict, Standard: side(f.Verdict), Documented: report.SideSilent,
-				Message: f.Message, Expected: "no token for a wrong secret, at any load", Actual: f.Message})
+			out = append(out, report.Check{
+				Rule: "throttle.fails-closed", Verdict: f.Verdict, Standard: side(f.Verdict), Documented: report.SideSilent,
+				Message: f.Message, Expected: "no token for a wrong secret, at any load", Actual: f.Message,
+			})
 		}
 	}
 	for _, t := range l.Thresholds {
@@ -593,8 +594,10 @@ func (r *runner) checks(l *report.Load) (out []report.Check) {
 		if t.Unit == "ms" {
 			rule = "doc.slo-latency"
 		}
-		out = append(out, report.Check{Rule: rule, Verdict: t.Verdict, Documented: side(t.Verdict), Standard: report.SideSilent,
-			Message: t.Expression, Expected: t.Expression, Actual: fmt.Sprintf("%.4g %s over %d answers", t.Observed, t.Unit, t.Samples), Reason: t.Reason})
+		out = append(out, report.Check{
+			Rule: rule, Verdict: t.Verdict, Documented: side(t.Verdict), Standard: report.SideSilent,
+			Message: t.Expression, Expected: t.Expression, Actual: fmt.Sprintf("%.4g %s over %d answers", t.Observed, t.Unit, t.Samples), Reason: t.Reason,
+		})
 	}
 	return out
 }

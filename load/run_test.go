@@ -46,8 +46,10 @@ func form(t testing.TB, address string) *Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Request{Method: "POST", URL: u, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": nil},
-		Body: []byte("grant_type=client_credentials")}
+	return &Request{
+		Method: "POST", URL: u, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": nil},
+		Body: []byte("grant_type=client_credentials"),
+	}
 }
 
 func options(t testing.TB, address, profile string, rate float64, span time.Duration) Options {

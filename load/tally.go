@@ -279,12 +279,10 @@ type tally struct {
 	codes   map[code]int64
 	watches []*watch
 	aborted string
-	back    time.Duration // into the schedule at which this part of the run began
 }
 
 type stageTally struct {
 	Measured
-	sent int64
 }
 
 type code struct {
@@ -494,8 +492,10 @@ func (t *tally) report(l *report.Load, shard bool) error {
 	for _, w := range t.watches {
 		r := w.result(&t.Measured)
 		if shard {
-			r = report.ThresholdResult{Expression: w.Source, Source: w.From, Unit: w.unit(), Limit: w.Limit,
-				Verdict: report.Inconclusive, Reason: "a shard judges no threshold; report merge does, for the whole"}
+			r = report.ThresholdResult{
+				Expression: w.Source, Source: w.From, Unit: w.unit(), Limit: w.Limit,
+				Verdict: report.Inconclusive, Reason: "a shard judges no threshold; report merge does, for the whole",
+			}
 		}
 		r.Aborted = t.aborted == w.Source
 		l.Thresholds = append(l.Thresholds, r)

@@ -221,8 +221,10 @@ func (o *Options) throttleChecks(t *report.Throttle, log *Log) (out []report.Che
 		out = append(out, c)
 	}
 	for _, r := range t.Conformity {
-		rule, documented := map[string]string{"status": "throttle.status-429", "body": "throttle.body-explains",
-			"Retry-After": "throttle.retry-after-present", "Cache-Control": "throttle.not-cacheable"}[r.What], false
+		rule, documented := map[string]string{
+			"status": "throttle.status-429", "body": "throttle.body-explains",
+			"Retry-After": "throttle.retry-after-present", "Cache-Control": "throttle.not-cacheable",
+		}[r.What], false
 		if r.What == "status" && t.Documented != "" || r.What == "error code" {
 			rule, documented = "doc.rate-limit-response", true
 		}
@@ -273,8 +275,10 @@ type probeSender struct {
 const inFlight = 256
 
 func newProbeSender(ctx context.Context, o *Options) *probeSender {
-	s := &probeSender{ctx: ctx, o: o, began: time.Now(), pools: map[Origin]*pool{}, stock: map[Origin]*stock{},
-		slots: make(chan struct{}, inFlight), change: make(chan struct{}), seen: map[string]*ThrottleForm{}}
+	s := &probeSender{
+		ctx: ctx, o: o, began: time.Now(), pools: map[Origin]*pool{}, stock: map[Origin]*stock{},
+		slots: make(chan struct{}, inFlight), change: make(chan struct{}), seen: map[string]*ThrottleForm{},
+	}
 	add := func(from Origin, src Source, w wire) {
 		if src == nil {
 			return

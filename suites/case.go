@@ -35,7 +35,6 @@ type Case struct {
 	warnings   []violation
 	excuse     string // what of the page documents the violations that follow
 	relied     []controlKey
-	wrote      bool // holds the engine to itself
 }
 
 // violation is one answer, or one fact, that is not as the rule expects.

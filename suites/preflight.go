@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"grantcheck/report"
-	"grantcheck/suites/contract"
 	"grantcheck/suites/exchange"
 )
 
@@ -195,13 +194,4 @@ func (e *engine) speaksOf(s *Sample, code string, conditions ...string) bool {
 		}
 	}
 	return false
-}
-
-// grantKeys lists the contract's grants by key, for reports.
-func grantKeys(c *contract.Contract) []string {
-	keys := make([]string, len(c.Grants))
-	for i, g := range c.Grants {
-		keys[i] = g.Key
-	}
-	return keys
 }

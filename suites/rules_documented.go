@@ -637,7 +637,7 @@ var documentedRules = []Rule{
 					}
 					judged = true
 					n := life.Seconds() / unitOf(f)
-					came := fmt.Sprintf("%s", strconv.FormatFloat(n, 'f', -1, 64))
+					came := strconv.FormatFloat(n, 'f', -1, 64)
 					if c.cachedToken(s) {
 						continue // what is left of an earlier token's life
 					}

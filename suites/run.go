@@ -169,9 +169,6 @@ func (s *session) preflight(ctx context.Context) {
 	}
 }
 
-// result is the finding of one rule, after everything has been judged.
-func (s *session) result(id string) report.Check { return s.engine.rules[id].check }
-
 // report makes the saved run of what was judged.
 func (s *session) report(interrupted bool) *report.Run {
 	e, c := s.engine, s.cfg.Contract

@@ -137,10 +137,12 @@ func (f *subjectFlags) open(names []string) (subjects []*subject, fallback strin
 		s.close()
 	}
 	if unset {
+		//lint:ignore ST1005 a sentence of its own, on a line of its own
 		errs = append(errs, errors.New("Set them in the environment or in a file for --env-file; --url URL replaces the base URL;\n"+
 			"--emulate judges the built-in emulator of the contract and needs none of them."))
 	}
 	if nowhere {
+		//lint:ignore ST1005 a sentence of its own, on a line of its own
 		errs = append(errs, fmt.Errorf("A contract is a file, or one that is shipped: %s.\ngrantcheck contract init NAME writes one to fill in.", shippedInWords()))
 	}
 	return nil, "", usage("%w", errors.Join(errs...))

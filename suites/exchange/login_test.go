@@ -183,13 +183,17 @@ func TestLoginWalkGetsStuckWithAnExplanation(t *testing.T) {
 		"a person is needed":    {page(200, loginForm), "", []string{"code hook", "login"}},
 		"only refusals":         {page(200, `<form method=post><button>Cancel</button></form>`), "login: {}\n", []string{"no form that leads on"}},
 		"pages without end":     {page(200, `<form method=post><button>Next</button></form>`), "login: {max_steps: 3}\n", []string{"page 4", "more than 3 pages"}},
-		"redirects without end": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }, "login: {}\n", []string{"30 redirects"}},
-		"away without TLS":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://acme.example/", 302) }, "login: {}\n", []string{"without TLS"}},
-		"another scheme":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "app://x/?code=secret-code", 302) }, "login: {}\n", []string{"not redirect_uri"}},
-		"form to elsewhere":     {page(200, strings.Replace(loginForm, "/go", "http://acme.example/", 1)), "login: {}\n", []string{"password to acme.example"}},
+		"redirects without end": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, "login: {}\n", []string{"30 redirects"}},
+		"away without TLS": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://acme.example/", http.StatusFound)
+		}, "login: {}\n", []string{"without TLS"}},
+		"another scheme": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "app://x/?code=secret-code", http.StatusFound)
+		}, "login: {}\n", []string{"not redirect_uri"}},
+		"form to elsewhere": {page(200, strings.Replace(loginForm, "/go", "http://acme.example/", 1)), "login: {}\n", []string{"password to acme.example"}},
 		"a redirect with the form": {func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "POST" {
-				http.Redirect(w, r, "http://localhost:1/", 307)
+				http.Redirect(w, r, "http://localhost:1/", http.StatusTemporaryRedirect)
 				return
 			}
 			fmt.Fprint(w, loginForm)
@@ -227,7 +231,7 @@ func TestLoginWalkOddPages(t *testing.T) {
 	answerTo := func(r *http.Request) string { return "code=c0de-1234&state=" + r.URL.Query().Get("state") }
 	for name, h := range map[string]http.HandlerFunc{
 		"approved at once": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://127.0.0.1:9999/cb?"+answerTo(r), 302)
+			http.Redirect(w, r, "http://127.0.0.1:9999/cb?"+answerTo(r), http.StatusFound)
 		},
 		"a form post": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `<body onload="x()"><form method=post action="http://127.0.0.1:9999/cb"><input type=hidden name=code value=c0de-1234><input type=hidden name=state value=%s><noscript><button>Go</button></noscript></form>`, r.URL.Query().Get("state"))
@@ -250,7 +254,7 @@ func TestLoginWalkOddPages(t *testing.T) {
 		if r.Method == "POST" {
 			_ = r.ParseMultipartForm(1 << 20)
 			form = r.PostForm
-			http.Redirect(w, r, "http://127.0.0.1:9999/cb?code=c&state="+r.PostForm.Get("st"), 303)
+			http.Redirect(w, r, "http://127.0.0.1:9999/cb?code=c&state="+r.PostForm.Get("st"), http.StatusSeeOther)
 			return
 		}
 		fmt.Fprintf(w, `<form method=post enctype="multipart/form-data"><input type=hidden name=st value=%s><input name=f1><input name=f2 type=password><input name=tenant><button name=b value=1>One</button><button name=b value=2>Two</button></form>`, r.URL.Query().Get("state"))

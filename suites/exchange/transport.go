@@ -204,7 +204,10 @@ func (c *Client) send(ctx context.Context, e *Exchange, hold func()) {
 		return
 	}
 	if state != nil && state.NegotiatedProtocol == "h2" {
+		// One connection without the layer of net/http that repeats requests.
+		//lint:ignore SA1019 http.Transport repeats what a server refused to take
 		tr := &http2.Transport{DisableCompression: true, MaxHeaderListSize: maxHeader}
+		//lint:ignore SA1019 as above
 		cc, err := tr.NewClientConn(raw)
 		if err != nil {
 			raw.Close()
@@ -653,6 +656,7 @@ func (c *Client) overHTTP2(ctx context.Context, e *Exchange, h *h2conn, w Wire, 
 
 func h2error(err error) error {
 	var stream http2.StreamError
+	//lint:ignore SA1019 it is what the connection above returns
 	var goaway http2.GoAwayError
 	if errors.As(err, &stream) || errors.As(err, &goaway) {
 		return fmt.Errorf("%w: %w", err, io.ErrUnexpectedEOF)
