@@ -28,16 +28,19 @@ var refreshFaults = []Fault{
 	{
 		Name: "refresh.unknown-token-error", Rule: "refresh.unknown-token-error",
 		Text:  "Answers 400 invalid_request for a refresh token it never issued.",
+		Also:  []string{"revoke.refresh-token-dead"}, // a revoked token is as good as never issued
 		Apply: func(b *behaviour) { recodeUnknownRefresh(b, "invalid_request") },
 	},
 	{
 		Name: "refresh.unknown-token-error/invalid-client", Rule: "refresh.unknown-token-error",
 		Text:  "Answers 400 invalid_client for a refresh token it never issued.",
+		Also:  []string{"revoke.refresh-token-dead"}, // a revoked token is as good as never issued
 		Apply: func(b *behaviour) { recodeUnknownRefresh(b, "invalid_client") },
 	},
 	{
 		Name: "refresh.unknown-token-error/unauthorized-client", Rule: "refresh.unknown-token-error",
 		Text:  "Answers 400 unauthorized_client for a refresh token it never issued.",
+		Also:  []string{"revoke.refresh-token-dead"}, // a revoked token is as good as never issued
 		Apply: func(b *behaviour) { recodeUnknownRefresh(b, "unauthorized_client") },
 	},
 	{
@@ -117,7 +120,7 @@ var refreshFaults = []Fault{
 	{
 		Name: "refresh.scope-default-original", Rule: "refresh.scope-default-original",
 		Text: "The refreshed token has an empty reported scope.",
-		Also: []string{"refresh.scope-identical-on-rotation"}, // compares the same member
+		Also: []string{"refresh.scope-identical-on-rotation", "response.no-unrequested-id-token"}, // they read the same member
 		Apply: func(b *behaviour) {
 			b.onToken(func(f *flow, a *answer) {
 				if f.grantIs(refreshGrant) && f.form["scope"] == "" {
@@ -129,7 +132,7 @@ var refreshFaults = []Fault{
 	{
 		Name: "refresh.scope-default-original/all", Rule: "refresh.scope-default-original",
 		Text: "A refresh without scope grants every scope that the client may have.",
-		Also: []string{"refresh.scope-identical-on-rotation"}, // compares the same member
+		Also: []string{"refresh.scope-identical-on-rotation", "response.no-unrequested-id-token"}, // they read the same member
 		Apply: func(b *behaviour) {
 			b.instead(atRefreshScope, func(f *flow, standard func() *refusal) *refusal {
 				return f.decideScope(f.refresh.auth.scope, f.e.scopes.known, true)
