@@ -381,8 +381,11 @@ func (d *dialect) success(f *flow, a *answer) {
 		}
 	} else {
 		f.fields(g, g.fields, have, &a.Body)
-		if is.ScopeDiffers && a.Body.find("scope") == nil {
+		if (is.ScopeDiffers || own(d.c) && len(is.Scope) > 0) && a.Body.find("scope") == nil {
 			a.Body = append(a.Body, member{Name: "scope", Value: strings.Join(is.Scope, " ")})
+		}
+		if own(d.c) && a.Body.find("token_type") == nil { // an operator's notes are no whole page
+			a.Body = append(a.Body, member{Name: "token_type", Value: is.TokenType})
 		}
 	}
 	for _, h := range d.c.Headers {
