@@ -2,6 +2,8 @@ package suites
 
 import (
 	"bytes"
+	"encoding/pem"
+	"fmt"
 	"strings"
 	"time"
 
@@ -197,7 +199,7 @@ var jwtClientAuthRules = []Rule{
 					what string
 					key  []byte
 				}{
-					{"PEM text", j.PublicPEM()}, {"PEM text without its last line feed", bytes.TrimSpace(j.PublicPEM())}, {"JWK text", j.PublicJWK()},
+					{"PEM text", j.PublicPEM()}, {"PEM text without its last line feed", bytes.TrimSpace(j.PublicPEM())}, {"JWK text", j.PublicJWK()}, {"DER encoding", publicDER(j)},
 				} {
 					mac := j.Set("jti", c.Target().UUID()).HMAC(text.key)
 					c.ExpectRefused(c.Probe(c.asserting(s, c.compact(mac), "HS256 assertion keyed with the %s of the public key", text.what)))
@@ -221,7 +223,7 @@ var jwtClientAuthRules = []Rule{
 		Probe:    "Assertion with iat 2 h ago and exp 1 h ago.",
 		Expect:   "refused.",
 		Tolerates: []string{
-			"Skew tolerance of minutes; the probe stays an hour clear.",
+			"Skew tolerance of minutes; the probe stays an hour clear. One that expired a quarter of an hour ago is worth a warning.",
 		},
 		Fault:   "exp is not checked.",
 		Effects: []Effect{BadClientCredentials},
@@ -231,6 +233,11 @@ var jwtClientAuthRules = []Rule{
 			c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT {
 				return j.SetTimes(c.Now().Add(-2*time.Hour), time.Time{}, c.Now().Add(-time.Hour))
 			}, "assertion that expired an hour ago")
+			j := c.assertion(s).SetTimes(c.Now().Add(-time.Hour), time.Time{}, c.Now().Add(-longSkew))
+			late := c.Probe(c.asserting(s, c.compact(j), "assertion that expired %s ago", longSkew))
+			if late.Answer.OK() {
+				c.Warn(late, fmt.Sprintf("a refusal of an assertion that expired %s ago: leeway is a few minutes (RFC 7519 §4.1.4)", longSkew), late.Came())
+			}
 		},
 	},
 	{
@@ -307,8 +314,8 @@ var jwtClientAuthRules = []Rule{
 		Why:      "An assertion sent to another server, perhaps a hostile one, signs in here.",
 		Applies:  Applies{Auth: []string{"jwt"}},
 		Requires: []string{"jwt-auth.happy-path"},
-		Probe:    "Assertion with aud set to an unrelated https URL.",
-		Expect:   "refused.",
+		Probe:    "Assertion with aud set to an unrelated https URL, and to the documented audience with a domain name behind it.",
+		Expect:   "refused, both.",
 		Fault:    "aud is not compared.",
 		Effects:  []Effect{BadClientCredentials},
 		Check: func(c *Case) {
@@ -317,6 +324,9 @@ var jwtClientAuthRules = []Rule{
 			c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT {
 				return j.Set("aud", "https://"+c.Nonce()+".example/token")
 			}, "assertion for another audience")
+			if aud, ok := c.assertion(s).Claims["aud"].(string); ok {
+				c.refusesAssertion(s, func(j exchange.JWT) exchange.JWT { return j.Set("aud", aud+"."+c.Nonce()+".example") }, "assertion for an audience that begins like this one")
+			}
 		},
 	},
 	{
@@ -664,4 +674,15 @@ var jwtClientAuthRules = []Rule{
 			c.ExpectAccepted(c.Probe(c.asserting(s, c.compact(j.Set("aud", []string{aud})), "assertion with aud as an array of one"), Positive()))
 		},
 	},
+}
+
+// longSkew is more than any leeway for clocks that differ.
+const longSkew = 15 * time.Minute
+
+// publicDER is what verifiers hold of a public key that know no text of it.
+func publicDER(j exchange.JWT) []byte {
+	if block, _ := pem.Decode(j.PublicPEM()); block != nil {
+		return block.Bytes
+	}
+	return nil
 }
