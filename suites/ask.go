@@ -22,6 +22,8 @@ type probe struct {
 	provokes []string // in place of Rule.Provokes
 	param    string
 	endpoint string
+
+	authorized []string // scope of the authorization request behind the code that is redeemed
 }
 
 // An Option tells Probe what it cannot see from the request.

@@ -495,6 +495,9 @@ type cost struct {
 func (e *engine) send(ctx context.Context, c *Case, req exchange.Request, opt probe) *Sample {
 	var before *Sample
 	code, redeems := e.supply.take(req)
+	if redeems {
+		opt.authorized = code.Authorization.Scope
+	}
 	for attempt := 0; ; attempt++ {
 		e.charge(ctx, c, req)
 		x := e.client.Do(ctx, req)
@@ -631,7 +634,7 @@ func fixtureWords(name, kind string) string {
 
 // record keeps an exchange and what is known about it.
 func (e *engine) record(c *Case, req exchange.Request, x *exchange.Exchange, opt probe) *Sample {
-	s := &Sample{Exchange: x, Answer: x.Answer(), Endpoint: tokenEndpoint, Golden: opt.golden, Param: opt.param}
+	s := &Sample{Exchange: x, Answer: x.Answer(), Endpoint: tokenEndpoint, Golden: opt.golden, Param: opt.param, authorized: opt.authorized}
 	if c != nil {
 		s.Rule = c.rule.ID
 		if !opt.golden {

@@ -20,8 +20,9 @@ type Sample struct {
 	Nonce    string   // of the authorization request that a code came from, where one was sent
 
 	grant, auth, client string
-	number              int     // place in the run's exchanges
-	again               *Sample // the answer when the same request was sent once more
+	number              int      // place in the run's exchanges
+	authorized          []string // scope of the authorization request, where the request redeemed a code
+	again               *Sample  // the answer when the same request was sent once more
 }
 
 // Grant returns the contract's key of the grant the request was for, "" for other endpoints.
