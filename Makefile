@@ -26,7 +26,7 @@ interop: ## judge servers that we did not write; needs npm, Node 20 and the modu
 fuzz: ## one minute for each fuzz target
 	@set -e; $(GO) list -f '{{.Dir}} {{.ImportPath}}' ./... | while read -r dir pkg; do \
 		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$dir/*_test.go 2>/dev/null); do \
-			echo "$$pkg $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime 60s -fuzzminimizetime 1x $$pkg; \
+			echo "$$pkg $$f"; $(GO) test -run xxx -fuzz "^$$f$$" -fuzztime 60s -fuzzminimizetime 1x $$pkg </dev/null; \
 		done; \
 	done
 
