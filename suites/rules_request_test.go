@@ -195,6 +195,9 @@ grants:
 				t.Fatalf("preflight: %s", p.Message)
 			}
 			for _, check := range run.Checks {
+				if !contains(requestGroups, check.Group) {
+					continue // a failure that the rules of these groups rest on
+				}
 				switch check.Verdict {
 				case report.Fail, report.Error:
 					t.Errorf("%s: %s: expected %s, came %s %s", check.Rule, check.Verdict, check.Expected, check.Actual, check.Reason)

@@ -237,7 +237,7 @@ func TestStandardNeedsAddressAndClientOnly(t *testing.T) {
 		env[r.Name] = "v"
 	}
 	b, _, err = c.Bind(from(env), BindOptions{})
-	if err != nil || len(b.Absent) != 0 || len(b.Grants) != 5 || len(b.Clients) != 6 || len(b.Users) != 2 || b.Resource.Scoped.Needs != "v" || len(b.Client.Auth) != 3 {
+	if err != nil || len(b.Absent) != 0 || len(b.Grants) != 5 || len(b.Clients) != 7 || len(b.Users) != 2 || b.Resource.Scoped.Needs != "v" || len(b.Client.Auth) != 3 {
 		t.Errorf("%v %+v", err, b)
 	}
 }
