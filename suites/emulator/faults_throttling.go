@@ -177,7 +177,7 @@ func (l *load) enter(f *flow) {
 	together := len(l.flows) > 1
 	l.mu.Unlock()
 	if together {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(150 * time.Millisecond)
 	}
 }
 
