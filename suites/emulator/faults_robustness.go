@@ -267,7 +267,7 @@ var robustnessFaults = []Fault{
 			l := &load{flows: map[*flow]bool{}}
 			b.before(stageMethod, func(f *flow) *refusal { l.enter(f); return nil })
 			b.onAnswer(func(f *flow, a *answer) {
-				if l.leave(f); l.heavy() && f.seq%3 == 0 && f.refusal == nil && f.client != nil && f.client.name == "" {
+				if l.leave(f); l.heavy() && f.seq%2 == 0 && f.refusal == nil && f.client != nil && f.client.name == "" {
 					a.Status = 500
 					a.text("text/plain", "duplicate key")
 				}

@@ -177,7 +177,7 @@ func (l *load) enter(f *flow) {
 	together := len(l.flows) > 1
 	l.mu.Unlock()
 	if together {
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -192,7 +192,7 @@ func (l *load) leave(f *flow) {
 func (l *load) heavy() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.peak > 10
+	return l.peak > 8
 }
 
 // delayEvery lets every nth token answer wait.
