@@ -269,9 +269,10 @@ func (c *Case) Eventually(atMost time.Duration, ask func() *Sample, holds func(*
 
 // ---- answers of the whole run ----
 
-// AnswersOf returns the answers to the probes of other rules, in the order they were sent.
+// AnswersOf returns the answers to the probes of other rules, in the order they were sent. Of one that
+// was sent again, as the endpoint throttled, only the last counts.
 func (c *Case) AnswersOf(rules ...string) []*Sample {
-	return c.Answers(func(s *Sample) bool { return !s.Golden && slices.Contains(rules, s.Rule) })
+	return c.Answers(func(s *Sample) bool { return !s.Golden && s.again == nil && slices.Contains(rules, s.Rule) })
 }
 
 // Answers returns every answer of the run for which keep holds. Exchanges that

@@ -250,7 +250,7 @@ func (c *Case) failed(message string, _ ...int) {
 		v.expected, v.came = c.rule.Expect, strings.Join(strings.Fields(message), " ")
 	}
 	switch {
-	case strings.HasPrefix(v.expected, "status "):
+	case strings.HasPrefix(v.expected, "status "), v.expected == belowFault().expected:
 		v.about = aboutStatus
 	case strings.HasPrefix(v.expected, "error "):
 		v.about = aboutCode
@@ -302,12 +302,31 @@ func (c *Case) holdPageBeside(v *violation) {
 // the aspect that is in question, "" when none does.
 func (c *Case) rowExcuses(s *Sample, about aspect) string {
 	for _, row := range rowsFor(c.Contract(), s.situation()) {
-		named := about == aboutStatus && len(row.Status) > 0 || about == aboutCode && (len(row.Code) > 0 || len(row.Status) > 0 && s.Code() == "")
+		if about == aboutStatus && statusFits(row.Status, s.Status) {
+			return "the page documents " + rowInWords(row) + " for this" // its code is doc.error-row-code's matter
+		}
+		named := about == aboutCode && (len(row.Code) > 0 || len(row.Status) > 0 && s.Code() == "") ||
+			about == aboutAnswer && s.Answer.Fault() && len(row.Status) > 0 // a refusal that the page files under 5xx
 		if named && rowFits(row, s.Status, s.Code()) {
 			return "the page documents " + rowInWords(row) + " for this"
 		}
 	}
+	if about == aboutCode && c.vendorCode(s) {
+		return "the page documents the code " + exchange.Printable(s.Code(), 60) + " of its own, and says nothing of this"
+	}
 	return ""
+}
+
+// vendorCode reports that an answer to what the page is silent about carries a code that is not the
+// standard's, and that the page documents elsewhere: a server that speaks a dialect speaks it throughout.
+func (c *Case) vendorCode(s *Sample) bool {
+	code := s.Code()
+	if code == "" || slices.Contains(registeredCodes, code) || slices.ContainsFunc(rowsFor(c.Contract(), s.situation()), func(r contract.ErrorRow) bool { return len(r.Code) > 0 }) {
+		return false
+	}
+	return slices.ContainsFunc(c.Contract().Errors, func(r contract.ErrorRow) bool {
+		return codeFits(r.Code, code) && rowFits(r, s.Status, code)
+	})
 }
 
 // look keeps an answer as evidence.

@@ -663,7 +663,7 @@ func (c *Case) excuseError(s *Sample) {
 		c.PageSays("the page documents form-encoded answers")
 	case ok && f.Name != exchange.ErrorPart && s.Answer.Member(f).Present():
 		c.PageSays("the page documents the error code as " + f.Name)
-	case !ok && slices.ContainsFunc(c.Contract().ErrorFields, always) && !slices.ContainsFunc(c.Contract().ErrorFields, func(f contract.Field) bool { return !has(f) }):
+	case (!ok || f.Name != exchange.ErrorPart && !always(f)) && slices.ContainsFunc(c.Contract().ErrorFields, always) && !slices.ContainsFunc(c.Contract().ErrorFields, func(f contract.Field) bool { return !has(f) }):
 		c.PageSays("the page documents errors without that member")
 	default:
 		c.PageSays("")

@@ -116,7 +116,7 @@ var pkceRules = []Rule{
 		Check: func(c *Case) {
 			c.needPKCE()
 			req := c.Redeem(c.challenged("", ""), "").Drop("code_verifier")
-			c.ExpectRefused(c.Probe(Step(req, "no code_verifier"), About("code_verifier")))
+			c.ExpectRefused(c.Probe(Step(req, "no code_verifier"), About("code_verifier"), c.lackingVerifier(req)))
 		},
 	},
 	{
@@ -138,7 +138,7 @@ var pkceRules = []Rule{
 		Check: func(c *Case) {
 			c.needPKCE()
 			req := c.Redeem(c.challenged("", ""), "").Set("code_verifier", "")
-			c.ExpectRefused(c.Probe(Step(req, "an empty code_verifier"), About("code_verifier")))
+			c.ExpectRefused(c.Probe(Step(req, "an empty code_verifier"), About("code_verifier"), c.lackingVerifier(req)))
 		},
 	},
 	{
@@ -373,4 +373,13 @@ func otherLetters(s string) string {
 		}
 		return 'A'
 	}, s)
+}
+
+// lackingVerifier says what leaving code_verifier out brings about: a missing parameter only where the
+// page marks it as required.
+func (c *Case) lackingVerifier(req exchange.Request) Option {
+	if f, ok := c.documentedParam(req, "code_verifier"); ok && f.Origin != "standard" && f.Required.Mode != "true" && f.Required.Mode != "implied" {
+		return Provokes("bad_verifier")
+	}
+	return Provokes(c.rule.Provokes...)
 }

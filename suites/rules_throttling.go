@@ -40,6 +40,14 @@ var throttlingRules = []Rule{
 			if len(over) == 0 && c.limitOf() != nil {
 				c.Inconclusive("the page documents a limit, and %d requests in a burst did not meet it", sent)
 			}
+			lost := 0
+			for _, s := range over {
+				lost += boolRank(s.Err != nil)
+			}
+			if lost == len(over) && lost > 0 && lost < 3 { // a network loses one now and then
+				c.look(over[0])
+				c.Inconclusive("%d of %d requests of the burst were lost (%s); whether they were limited cannot be told", lost, sent, over[0].ErrKind)
+			}
 			c.Each(over, fmt.Sprintf("no limit is documented, and none was met within %d requests", sent), func(s *Sample) {
 				if s.ErrKind == exchange.ErrTimeout {
 					c.Inconclusive("a request of the burst timed out; whether it was limited cannot be told")
