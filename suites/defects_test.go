@@ -770,7 +770,7 @@ var defects = []defect{
 		return false
 	})},
 	{"redirects", "transport.no-redirect", "fail", "", front(func(p *peer, w http.ResponseWriter, r *http.Request) bool {
-		http.Redirect(w, r, "https://127.0.0.1/as/token", 308)
+		http.Redirect(w, r, "https://127.0.0.1/as/token", http.StatusPermanentRedirect)
 		return true
 	})},
 	{"retry -1", "throttle.retry-after-syntax", "fail", "", limited("-1")},

@@ -385,8 +385,10 @@ var vendors = map[string]*vendor{
 		if next == "" {
 			next = v.refreshToken("rft.")
 		}
-		reply(w, 200, map[string]any{"open_id": "afd97af1-b87b-48b9-ac98-410aghda5344", "scope": "user.info.basic,video.list", "access_token": v.token("act."), "expires_in": 86400,
-			"refresh_token": next, "refresh_expires_in": 31536000, "token_type": "Bearer"})
+		reply(w, 200, map[string]any{
+			"open_id": "afd97af1-b87b-48b9-ac98-410aghda5344", "scope": "user.info.basic,video.list", "access_token": v.token("act."), "expires_in": 86400,
+			"refresh_token": next, "refresh_expires_in": 31536000, "token_type": "Bearer",
+		})
 	}},
 	"strava": {path: "/oauth/token", allowed: []string{"error.401-has-challenge"}, answer: func(v *vendor, w http.ResponseWriter, r *http.Request) {
 		no := func(status int, field string) {

@@ -80,7 +80,6 @@ type peerClient struct {
 	public     bool
 	grants     []string
 	redirect   string
-	hmac       bool
 }
 
 type peerCode struct {
@@ -660,8 +659,10 @@ func (p *peer) serveResource(w http.ResponseWriter, r *http.Request) {
 func (p *peer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	var keys []map[string]any
 	for i, k := range p.keys {
-		keys = append(keys, map[string]any{"kty": "RSA", "kid": []string{"one", "two"}[i], "alg": "RS256", "use": "sig",
-			"n": base64.RawURLEncoding.EncodeToString(k.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.E)).Bytes())})
+		keys = append(keys, map[string]any{
+			"kty": "RSA", "kid": []string{"one", "two"}[i], "alg": "RS256", "use": "sig",
+			"n": base64.RawURLEncoding.EncodeToString(k.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.E)).Bytes()),
+		})
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"keys": keys})
 }
