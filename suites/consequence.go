@@ -78,6 +78,7 @@ func (c *Case) revocation(token string, from *Sample) exchange.Request {
 	}
 	req, err := c.Target().Revocation(token, owner)
 	c.orNeed(err)
+	c.run.supply.forget()
 	return c.known(req, "revocation")
 }
 

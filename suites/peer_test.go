@@ -73,6 +73,8 @@ type peer struct {
 	assertion  func(token string) *peerClient
 	lapse      time.Duration // between looking a code up and marking it
 	assertions map[string]bool
+
+	shape func(c *contract.Contract) // changes the bound contract it is judged by
 }
 
 type peerClient struct {
@@ -143,12 +145,12 @@ func newPeer(t *testing.T, bend func(*peer)) *peer {
 		clock: &suites.SkippingClock{},
 		clients: map[string]*peerClient{
 			"Web-App":    {id: "Web-App", secret: peerSecret, grants: all, redirect: "http://127.0.0.1/Back/here"},
-			"worker-two": {id: "worker-two", secret: "Jq8-mPz.Ns3~VtX5_cR1bHd6", grants: all, redirect: "http://127.0.0.1/other"},
+			"worker-two": {id: "worker-two", secret: "Jq8-mPz.Ns3~VtX5_cR1bHd6", grants: all, redirect: "http://127.0.0.1/Back/here"},
 			"mobile":     {id: "mobile", public: true, grants: []string{"authorization_code", "refresh_token"}, redirect: "http://127.0.0.1/Back/here"},
 			"idle":       {id: "idle", secret: "Gk2-wEz.Ht5~LyQ7_dS9vNm4", grants: []string{"implicit"}},
-			"odd:id":     {id: "odd:id", secret: peerSpecial, grants: all},
-			"lengthy":    {id: "lengthy", secret: strings.Repeat("Yb7-wQc.Ut4~", 8), grants: all},
-			"victim":     {id: "victim", secret: "Ba6-uJc.Fr1~MxO3_eT8yKw0", grants: all},
+			"odd:id":     {id: "odd:id", secret: peerSpecial, grants: all, redirect: "http://127.0.0.1/Back/here"},
+			"lengthy":    {id: "lengthy", secret: strings.Repeat("Yb7-wQc.Ut4~", 8), grants: all, redirect: "http://127.0.0.1/Back/here"},
+			"victim":     {id: "victim", secret: "Ba6-uJc.Fr1~MxO3_eT8yKw0", grants: all, redirect: "http://127.0.0.1/Back/here"},
 		},
 		users:   map[string]string{"anna": "Correct horse 1", "bert": "Battery staple 2"},
 		codes:   map[string]*peerCode{},
@@ -712,6 +714,9 @@ func (p *peer) judge(t *testing.T, change func(values map[string]string, c *cont
 	}, contract.BindOptions{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if p.shape != nil {
+		p.shape(bound)
 	}
 	cfg.Contract, cfg.Exchange.Secrets = bound, secrets
 	run, err := suites.Run(t.Context(), cfg)

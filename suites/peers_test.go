@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -183,6 +185,66 @@ func TestPeersConform(t *testing.T) {
 			for _, check := range run.Checks {
 				if check.Verdict == report.Fail {
 					t.Errorf("%s fails", check.Rule)
+				}
+			}
+		})
+	}
+}
+
+// TestPeersByOtherContracts holds that the same server is found right by contracts that say less of it.
+func TestPeersByOtherContracts(t *testing.T) {
+	grants := func(keys ...string) func(*contract.Contract) {
+		return func(c *contract.Contract) {
+			c.Grants = slices.DeleteFunc(c.Grants, func(g contract.Grant) bool { return !slices.Contains(keys, g.Key) })
+		}
+	}
+	for name, c := range map[string]struct {
+		values func(map[string]string)
+		shape  func(*contract.Contract)
+		change func(*suites.Config)
+		least  int // rules that pass
+	}{
+		"credentials in the body alone": {shape: func(c *contract.Contract) { c.Client.Auth = []string{"post"} }, least: 200},
+		"assertions alone":              {shape: func(c *contract.Contract) { c.Client.Auth = []string{"jwt"} }, least: 200},
+		"codes and refresh tokens":      {shape: grants("authorization_code", "refresh_token"), least: 200},
+		"passwords":                     {shape: grants("password", "refresh_token"), least: 180},
+		"one client and nothing else": {values: func(v map[string]string) {
+			maps.DeleteFunc(v, func(k, _ string) bool {
+				return !slices.Contains([]string{"BASE_URL", "TOKEN_PATH", "CLIENT_ID", "CLIENT_SECRET"}, k)
+			})
+		}, shape: grants("client_credentials"), least: 90},
+		"a public client": {values: func(v map[string]string) {
+			v["CLIENT_ID"] = "mobile"
+			delete(v, "CLIENT_SECRET")
+			delete(v, "CLIENT_KEY_FILE")
+		}, shape: func(c *contract.Contract) {
+			grants("authorization_code", "refresh_token")(c)
+			c.Client.Auth, c.Client.Type, c.Introspection, c.Revocation = []string{"none"}, "public", nil, nil
+		}, least: 130},
+		"no scope":      {values: func(v map[string]string) { delete(v, "SCOPE"); delete(v, "GRANTABLE_SCOPE") }, least: 200},
+		"four at once":  {change: func(cfg *suites.Config) { cfg.Parallel = 4 }, least: 220},
+		"strictly":      {change: func(cfg *suites.Config) { cfg.Strict = true }, least: 220},
+		"least consent": {change: func(cfg *suites.Config) { cfg.Allow = nil }, least: 150},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPeer(t, nil)
+			p.shape = c.shape
+			run := p.judge(t, func(values map[string]string, _ *contract.Contract, cfg *suites.Config) {
+				if cfg.NoEvidence = true; c.values != nil {
+					c.values(values)
+				}
+				if c.change != nil {
+					c.change(cfg)
+				}
+			})
+			expectFindings(t, run)
+			if run.Summary.Pass < c.least {
+				t.Errorf("only %d rules pass: %+v", run.Summary.Pass, run.Summary)
+			}
+			for _, check := range run.Checks {
+				if check.Verdict == report.Blocked || check.Verdict == report.Inconclusive {
+					t.Errorf("%s: %s: %s", check.Rule, check.Verdict, check.Reason)
 				}
 			}
 		})

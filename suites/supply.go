@@ -186,3 +186,11 @@ func (s *supply) settle(got *Sample, req exchange.Request) {
 		s.spare[client] = append(s.spare[client], back)
 	}
 }
+
+// forget gives up the refresh tokens at rest: a revocation may end all that come from one grant
+// (RFC 7009 §2.1), and some of them may.
+func (s *supply) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spare = nil
+}
