@@ -304,20 +304,20 @@ func TestHooks(t *testing.T) {
 	}))
 	defer s.Close()
 	for hook, want := range map[string]string{
-		"echo plain-code":               "plain-code",
-		`printf '{"code":"json-code"}'`: "json-code",
+		"echo plain-code":                                          "plain-code",
+		`printf '{"code":"json-code"}'`:                            "json-code",
 		`grep -q '"code_challenge_method":"S256"' && echo read-it`: "read-it",
-		s.URL + "/json":                      "from-url",
-		s.URL + "/redirect":                  "redirected",
-		"echo oops >&2; exit 3":              "!exit status 3: oops",
-		"true":                               "!answered nothing",
-		"printf 'a\\nb\\n'":                  "!several lines",
-		"echo '{'":                           "!looks like JSON",
-		"echo '{}'":                          "!no member",
-		`echo '{"error":"no user"}'`:         "!no user",
-		"sleep 30 & sleep 30":                "!no answer within",
-		s.URL + "/fail":                      "!status 500: cannot log in with ${SECRET}",
-		"yes | head -c 200000; echo; exit 1": "!exit status 1",
+		s.URL + "/json":                                            "from-url",
+		s.URL + "/redirect":                                        "redirected",
+		"echo oops >&2; exit 3":                                    "!exit status 3: oops",
+		"true":                                                     "!answered nothing",
+		"printf 'a\\nb\\n'":                                        "!several lines",
+		"echo '{'":                                                 "!looks like JSON",
+		"echo '{}'":                                                "!no member",
+		`echo '{"error":"no user"}'`:                               "!no user",
+		"sleep 30 & sleep 30":                                      "!no answer within",
+		s.URL + "/fail":                                            "!status 500: cannot log in with ${SECRET}",
+		"yes | head -c 200000; echo; exit 1":                       "!exit status 1",
 	} {
 		env["CODE_HOOK"] = hook
 		target := bind(t, codeGrant, Options{HookTimeout: 300 * time.Millisecond})
