@@ -74,7 +74,8 @@ type peer struct {
 	lapse      time.Duration // between looking a code up and marking it
 	assertions map[string]bool
 
-	shape func(c *contract.Contract) // changes the bound contract it is judged by
+	pkceOnly bool                       // the authorization endpoint refuses flows without PKCE
+	shape    func(c *contract.Contract) // changes the bound contract it is judged by
 }
 
 type peerClient struct {
@@ -578,7 +579,7 @@ func (p *peer) serveHook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such client", 400)
 		return
 	}
-	if client.public && q["code_challenge"] == "" || q["code_challenge"] != "" && q["code_challenge_method"] != "S256" {
+	if (client.public || p.pkceOnly) && q["code_challenge"] == "" || q["code_challenge"] != "" && q["code_challenge_method"] != "S256" {
 		back(url.Values{"error": {"invalid_request"}})
 		return
 	}

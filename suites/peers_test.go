@@ -166,6 +166,11 @@ func TestPeersConform(t *testing.T) {
 			},
 			values: map[string]string{"CLIENT_SECRET": peerSecret + peerSecret},
 		},
+		"PKCE demanded of every client": {bend: func(p *peer) { p.pkceOnly = true }},
+		"PKCE demanded of every client, at the exchange": {bend: func(p *peer) {
+			std := p.proves
+			p.proves = func(challenge, verifier string) bool { return challenge != "" && std(challenge, verifier) }
+		}},
 		"Retry-After as a date of RFC 850":                 {bend: limited("RFC 850")},
 		"five requests a second, with Retry-After 1":       {bend: bucket(true)},
 		"five requests a second, and nothing told of when": {bend: bucket(false)},

@@ -73,10 +73,24 @@ func (e *engine) refused(p pair) bool {
 	return tried && !ok
 }
 
-// try sends the golden request of a pair once in a run, and remembers how it went.
+// try sends the golden request of a pair once in a run, and remembers how it went. A code that is no
+// good is asked for again with PKCE, where nothing says whether the server demands it (RFC 9700 §2.1.1).
 func (e *engine) try(ctx context.Context, c *Case, p pair) *Sample {
-	req := e.supply.request(ctx, c, p, exchange.Inputs{Client: e.target.ClientNamed(p.client)})
-	return e.send(ctx, c, req, probe{golden: true})
+	ask := func() *Sample {
+		req := e.supply.request(ctx, c, p, exchange.Inputs{Client: e.target.ClientNamed(p.client)})
+		return e.send(ctx, c, req, probe{golden: true})
+	}
+	s := ask()
+	if exchange.GrantType(p.grant) != "authorization_code" || s.Code() != "invalid_grant" && s.Code() != "invalid_request" ||
+		s.Request.Has("code_verifier") || !e.supply.undocumentedPKCE() {
+		return s
+	}
+	e.supply.demandPKCE(true)
+	if again := ask(); again.Answer.OK() {
+		return again
+	}
+	e.supply.demandPKCE(false)
+	return s
 }
 
 // findGolden tries the documented grants and methods until one is answered

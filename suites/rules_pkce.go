@@ -329,6 +329,9 @@ func (c *Case) needPKCE() {
 		}
 		return
 	}
+	if c.run.supply.demandsPKCE() {
+		return
+	}
 	if p := c.run.pairFor("authorization_code", ""); p.grant != nil {
 		if a, err := c.Target().Authorization(p.grant, nil); err == nil && a.Verifier != "" {
 			return

@@ -21,6 +21,7 @@ type supply struct {
 	lent  map[string]string   // refresh token on its way: the client fixture it belongs to
 	codes sync.Mutex          // codes are asked for one at a time: a login or a person may be behind them
 	fresh map[string]granted  // codes that nobody has tried to redeem yet
+	pkce  bool                // the server demands PKCE, though nothing says so
 }
 
 // granted is a code with the time it was handed out.
@@ -60,10 +61,41 @@ func (s *supply) code(ctx context.Context, g *contract.Grant, client *contract.C
 	if err != nil {
 		return exchange.Granted{}, err
 	}
+	silent := a.Verifier == "" && s.undocumentedPKCE()
+	if silent && s.demandsPKCE() {
+		a.UsePKCE(s.engine.target.Verifier(43))
+	}
 	if change != nil {
 		change(&a)
+		return s.authorize(ctx, a)
 	}
-	return s.authorize(ctx, a)
+	got, err := s.authorize(ctx, a)
+	if denied(err) && silent && a.Verifier == "" {
+		a.UsePKCE(s.engine.target.Verifier(43))
+		if again, err := s.authorize(ctx, a); err == nil {
+			s.demandPKCE(true)
+			return again, nil
+		}
+	}
+	return got, err
+}
+
+// undocumentedPKCE reports that the contract leaves open whether there is PKCE.
+func (s *supply) undocumentedPKCE() bool {
+	e := s.engine.target.Contract.AuthorizationEndpoint
+	return e == nil || e.PKCE == ""
+}
+
+func (s *supply) demandsPKCE() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pkce
+}
+
+func (s *supply) demandPKCE(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pkce = yes
 }
 
 func (s *supply) authorize(ctx context.Context, a exchange.Authorization) (exchange.Granted, error) {
